@@ -1,0 +1,51 @@
+r"""The log: one line an event, `rexec-server: EVENT key=value ...`, whatever the values hold.
+
+A value with a blank, a quote, or anything that is not printable ASCII is written as a JSON string,
+so that no argument, name or address can start a new line or steer a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+_PLAIN = frozenset(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    "!#$%&()*+,-./:;<>?@[]^_{|}~"  # printable ASCII without blank, quotes, backslash, "=", backtick
+)
+
+
+def quoted(value: object) -> str:
+    """Return a value as it stands in the log."""
+    if isinstance(value, list | tuple):
+        return json.dumps(value, separators=(",", ":"))
+    text = "-" if value is None or value == "" else str(value)
+    return text if _PLAIN.issuperset(text) else json.dumps(text)
+
+
+def line(event: str, fields: dict[str, object]) -> str:
+    """Return one line of the log, without its end."""
+    return " ".join((f"rexec-server: {event}", *(f"{key}={quoted(value)}" for key, value in fields.items())))
+
+
+class Log:
+    """Writes lines to one descriptor, each with a single write, so that two processes can share it."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int = 2) -> None:
+        self._descriptor = descriptor
+
+    def event(self, event: str, **fields: object) -> None:
+        """Write one event; a reserved word as key is given with an underscore behind it."""
+        named = {key.removesuffix("_"): value for key, value in fields.items()}
+        self.text(line(event, named) + "\n")
+
+    def text(self, text: str) -> None:
+        """Write text as it is. A log that cannot be written is no reason to stop serving."""
+        data = text.encode(errors="backslashreplace")
+        try:
+            while data:  # one call takes all of it, unless a signal comes in between
+                data = data[os.write(self._descriptor, data) :]
+        except OSError:
+            pass

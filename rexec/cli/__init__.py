@@ -1,0 +1,1 @@
+"""The front door: argv, terminals, environment, exit codes."""

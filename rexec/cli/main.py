@@ -1,0 +1,57 @@
+"""`rexec`: run one command on a host, with the habits of ssh.
+
+What this may print: the command's own bytes; and on stderr lines that begin with `rexec: `, in lower
+case without a full stop, one for what went wrong and at most one for the way out. Options are parsed
+here and not by click, whose import takes longer than the whole command may (docs/decisions/0002).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rexec.cli.options import USAGE, parse
+from rexec.cli.output import report, show
+from rexec.errors import RexecError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+PROGRAM = "rexec"
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with the code that cli.md promises."""
+    # Closed standard streams: their numbers must not be given to a socket (fstat(2), EBADF). Writing to
+    # a closed stdout fails, as it does for every program; a closed stderr is nobody's loss.
+    for descriptor, how in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open("/dev/null", how)
+    try:
+        code = run(sys.argv[1:])
+    except RexecError as error:
+        code = report(PROGRAM, error)
+    except KeyboardInterrupt:
+        code = 130
+    os._exit(code)  # nothing is left to be cleaned up, and tearing the interpreter down takes time
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; return the exit code."""
+    line = parse(arguments)
+    if line.help or line.version:
+        from rexec import __version__
+
+        return show(USAGE if line.help else f"rexec {__version__}\n")
+    if line.host is None:
+        raise UsageError("no host", hint="rexec [OPTIONS] [USER@]HOST [COMMAND [ARG]...]")
+    if not line.command and not line.lists:
+        from rexec.cli import prompt
+
+        return prompt.run(line)
+    from rexec.cli.oneshot import OneShot
+
+    return OneShot(line).run()

@@ -1,0 +1,67 @@
+"""What rexec itself prints: one line an error, at most one hint, nothing that steers a terminal."""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+
+from rexec.errors import RexecError, UsageError
+from rexec.text import neutral
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from click import Command
+
+
+def say(program: str, text: str) -> None:
+    """Print one line to stderr; one that nobody can read is no reason to fail."""
+    try:
+        sys.stderr.write(f"{program}: {neutral(text)}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):  # gone, closed, never there
+        pass
+
+
+def show(text: str) -> int:
+    """Print what was asked for; return 0. Whoever closed stdout or its pipe did not want it."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        raise RexecError(f"stdout: {(error.strerror or 'cannot be written').lower()}") from None
+    return 0
+
+
+def report(program: str, error: RexecError) -> int:
+    """Print an error and its hint; return the exit code."""
+    say(program, str(error))
+    if error.hint:
+        say(program, f"hint: {error.hint}")
+    return error.exit_code
+
+
+def run_click(command: Command, program: str, arguments: Sequence[str] | None) -> int:
+    """Run a click command as a program; return the exit code, every error printed in one line."""
+    import click
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a locale that lacks a letter is no reason for a traceback
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        result = command.main(arguments, prog_name=program, standalone_mode=False)
+    except RexecError as error:
+        return report(program, error)
+    except click.ClickException as error:
+        words = error.format_message().rstrip(".")
+        return report(program, UsageError(words[:1].lower() + words[1:], hint=f"{program} --help"))
+    except click.Abort:
+        say(program, "interrupted")
+        return 130  # 128 + SIGINT
+    except OSError as error:  # stdout is full or closed
+        return report(program, RexecError((error.strerror or str(error)).lower()))
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,105 @@
+"""Completion: what this user may run, by name and by the words its rules are sure of, and local files."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from prompt_toolkit.completion import Completer, Completion
+
+from rexec.cli.prompt import words as w
+from rexec.text import neutral
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from prompt_toolkit.completion import CompleteEvent
+    from prompt_toolkit.document import Document
+
+    from rexec.cli.prompt.rules import Rule
+
+Choice = tuple[str, str]  # a word, and what it is for
+_FILES_MAX = 200  # names of one directory that are offered
+
+
+class Words(Completer):
+    """Offers words for the place where the cursor is."""
+
+    def __init__(self, rules: Callable[[], Sequence[Rule]], own: Mapping[str, str]) -> None:
+        self._rules = rules
+        self._own = own
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+        found = place(document.text_before_cursor)
+        if found is None:
+            return
+        before, start, begun = found
+        seen = set()
+        for word, about in self._choices(before, begun):
+            if word.startswith(begun) and word.isprintable() and word not in seen:
+                seen.add(word)
+                typed = w.quote_word(word)
+                yield Completion(
+                    typed,
+                    start_position=start - len(document.text_before_cursor),
+                    display=word,
+                    display_meta=neutral(about),
+                )
+
+    def _choices(self, before: Sequence[w.Word], begun: str) -> Iterable[Choice]:
+        if before and before[-1].is_operator:
+            return ((name, "local file") for name in files(begun)) if before[-1].text != "&" else ()
+        words = [word.text for word in _arguments(before)]
+        if not words:
+            return (*self._commands(), *self._own.items())
+        if words == ["help"]:
+            return self._commands()
+        return list(following(self._rules(), words))
+
+    def _commands(self) -> list[Choice]:
+        return [(rule.command, rule.about or rule.text) for rule in self._rules()]
+
+
+def place(text: str) -> tuple[list[w.Word], int, str] | None:
+    """Return the words before the cursor's, where that one starts and what of it is there; None: no help."""
+    if text.lstrip(w.BLANKS).startswith(("!", "#")):
+        return None
+    try:
+        found = list(w.scan(text))
+    except w.Flaw:
+        return None
+    if any(word.is_operator and word.text == "|" for word in found):
+        return None
+    if found and found[-1].end == len(text) and not found[-1].is_operator:
+        return found[:-1], found[-1].start, found[-1].text
+    return found, len(text), ""
+
+
+def _arguments(before: Sequence[w.Word]) -> Iterator[w.Word]:
+    """Yield the words of the remote command, without redirects and their files."""
+    is_file = False
+    for word in before:
+        if not word.is_operator and not is_file:
+            yield word
+        is_file = word.is_operator
+
+
+def following(rules: Sequence[Rule], words: Sequence[str]) -> Iterator[Choice]:
+    """Yield what can stand behind these words by rules that are sure of it."""
+    command, *given = words
+    for rule in rules:
+        at = len(given)
+        if rule.command == command and rule.words[:at] == tuple(given) and len(rule.words) > at:
+            yield rule.words[at], rule.about or rule.text
+
+
+def files(begun: str) -> list[str]:
+    """List local files whose names begin so, directories with a slash behind."""
+    directory, _, _ = begun.rpartition("/")
+    shown = f"{directory}/" if "/" in begun else ""
+    try:
+        with os.scandir(shown or ".") as entries:
+            names = [shown + entry.name + ("/" if entry.is_dir() else "") for entry in entries]
+    except OSError:
+        return []
+    return sorted(name for name in names if name.startswith(begun))[:_FILES_MAX]

@@ -1,0 +1,303 @@
+"""The prompt: read a line, obey it, say how it went; the connection lives meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from prompt_toolkit.formatted_text import FormattedText
+
+from rexec.cli.oneshot import target_of
+from rexec.cli.prompt import own
+from rexec.cli.prompt import words as w
+from rexec.cli.prompt.colours import Colours, Judge, is_own
+from rexec.cli.prompt.completion import Words
+from rexec.cli.prompt.foreground import Foreground
+from rexec.cli.prompt.history import open_history
+from rexec.cli.prompt.jobs import Job, Jobs, ending, sinks
+from rexec.cli.prompt.line import Line
+from rexec.cli.prompt.local import Files, ended, start_local
+from rexec.cli.prompt.reader import Cleared, Editor, Plain, is_dumb
+from rexec.cli.prompt.screen import Screen, show
+from rexec.cli.terminal import Guardian
+from rexec.client.greeting import Terms
+from rexec.errors import ConfigError, RexecError, UsageError
+from rexec.text import neutral
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from rexec.cli.options import Line as Options
+    from rexec.client.config import Target
+    from rexec.client.result import Result
+
+SLOW = 2.0  # seconds from which on the prompt says how long a command took
+_SAID = ("lost", "denied", "not_found", "timeout", "ended")  # states whose reason is printed
+
+
+def main(options: Options) -> int:
+    """Return the exit code of a prompt at the terminal on stdin."""
+    target = target_of(options)
+    guardian = Guardian(0)
+    guardian.post()  # before there are threads
+    try:
+        return asyncio.run(_run(options, target, guardian))
+    finally:
+        guardian.dismiss()
+
+
+async def _run(options: Options, target: Target, guardian: Guardian) -> int:
+    return await Shell(options, target, guardian).run()
+
+
+class Shell:
+    """One prompt on one host."""
+
+    def __init__(self, options: Options, target: Target, guardian: Guardian) -> None:
+        self.code = 0  # of the last command
+        self._options = options
+        self._screen = Screen()
+        self.line = Line(target, Terms(self._trust, self._note), self._passphrase, self._lost)
+        self.jobs = Jobs(self._screen)
+        self._judge = Judge(self.line, self._redraw)
+        self._foreground = Foreground(
+            self.line,
+            self._screen,
+            guardian,
+            may_terminal=not options.no_terminal,
+            stdin=not options.no_stdin,
+        )
+        self._loop = asyncio.get_running_loop()
+        self._took = 0.0
+        self._busy = True
+        self._warned = False  # that jobs end with the prompt
+        self._ended_by = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reader = Plain() if is_dumb(os.environ.get("TERM")) else self._editor()
+
+    def _editor(self) -> Editor:
+        target = self.line.target
+        try:
+            history = open_history(target.home, target.name, self._screen.say)
+        except ConfigError as error:
+            history = None
+            self._screen.say(f"no history: {error}")
+        completer = Words(lambda: self.line.rules, own.OWN)
+        return Editor(history, completer, Colours(self._judge, own.OWN), self._help_line)
+
+    async def run(self) -> int:
+        """Return the exit code."""
+        main = asyncio.current_task()
+        assert main is not None
+        self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        self._loop.add_signal_handler(signal.SIGQUIT, self._foreground.interrupts.send, "QUIT")
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            self._loop.add_signal_handler(number, self._end, number, main)
+        try:
+            await self.line.session()
+            while True:
+                await self._turn()
+        except own.Leave as leave:
+            return leave.code
+        except asyncio.CancelledError:
+            if not self._ended_by:
+                raise
+            return 128 + self._ended_by
+        finally:
+            self._busy = True
+            self._judge.close()
+            await self.line.close()
+
+    # --- one line -------------------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        """Read a line and obey it."""
+        self._judge.forget()
+        self._busy = False
+        try:
+            text = await self._reader.read(self._message())
+        except Cleared:
+            self._took = 0.0
+            return
+        except EOFError:
+            self._screen_end()
+            self.leave(self.code)
+            return
+        finally:
+            self._busy = True
+        begun = time.monotonic()
+        try:
+            await self._obey(text)
+        except RexecError as error:
+            self._complain(error)
+            self.code = error.exit_code
+        self._took = time.monotonic() - begun
+
+    async def _obey(self, text: str) -> None:
+        found = w.line_of(text)
+        if isinstance(found, w.Wrong):
+            raise UsageError(found.message)
+        if found.is_blank:
+            return
+        if is_own(found, own.OWN):
+            self.code = await self._own(found)
+            return
+        self._warned = False
+        if found.local is not None:
+            self.code = await ended(start_local(found.local))
+        elif found.background:
+            await self._begin_job(found, text)
+        else:
+            self._report(await self._foreground.run(found))
+
+    async def _own(self, found: w.Line) -> int:
+        name, *rest = found.words
+        if found.has_local_part or found.background:
+            raise UsageError(f"{name} is the prompt's own: it takes no | < > &")
+        if name != "exit":
+            self._warned = False
+        return await own.DOES[name](self, rest)
+
+    async def _begin_job(self, found: w.Line, text: str) -> None:
+        files = Files(found)
+        stdout, stderr = sinks()
+        try:
+            exec_ = self._foreground.exec_of(found.words, stdin=files.source is not None)
+            session, command = await self.line.start(exec_, files.source, files.target or stdout, stderr)
+        except BaseException:
+            files.close()
+            raise
+        job = self.jobs.add(text.strip(), session, command, files)
+        self._screen.say_here(f"[{job.number}]")
+
+    async def foreground_job(self, job: Job) -> int:
+        """Wait for a job, which Ctrl-C ends."""
+        interrupts = self._foreground.interrupts
+        self._screen.say_here(job.text)
+        job.in_foreground = True
+        interrupts.aim(job.session, job.command)
+        waits = [self._loop.create_task(event.wait()) for event in (job.over, interrupts.given_up)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            interrupts.rest()
+            job.in_foreground = False
+            for wait in waits:
+                wait.cancel()
+        if not job.over.is_set():
+            return 130
+        self._report(job.command.result())
+        return self.code
+
+    def leave(self, code: int) -> None:
+        """End the prompt, unless jobs run that nobody was warned of."""
+        if len(self.jobs) and not self._warned:
+            self._warned = True
+            self._screen.say(f"{len(self.jobs)} in the background would end too: exit again to leave")
+            return
+        raise own.Leave(code)
+
+    # --- what is said ---------------------------------------------------------------------------
+
+    def _report(self, result: Result) -> None:
+        self.code = result.exit_code
+        if result.state in _SAID and result.error is not None:
+            self._screen.say(f"{self.line.target.name}: {ending(result)}")
+            if result.state == "denied" and self.line.target.cwd is not None:
+                self._screen.say("hint: cd without a directory asks for none")
+
+    def _complain(self, error: RexecError) -> None:
+        self._screen.say(str(error))
+        if error.hint:
+            self._screen.say(f"hint: {error.hint}")
+
+    def _note(self, text: str) -> None:
+        if not self._options.quiet:
+            self._screen.say(text)
+
+    def _message(self) -> FormattedText:
+        """Return the prompt: who, where, and how the last command went."""
+        target = self.line.target
+        parts = [("class:user", neutral(self.line.user)), ("", "@"), ("class:host", neutral(target.name))]
+        if target.cwd is not None:
+            parts += [("", ":"), ("class:directory", neutral(target.cwd))]
+        if self.code:
+            parts.append(("class:code", f" [{self.code}]"))
+        if self._took >= SLOW:
+            parts.append(("class:duration", f" {duration(self._took)}"))
+        return FormattedText([*parts, ("", "> ")])
+
+    def _help_line(self, text: str) -> str:
+        """Say what the line that is being typed will do."""
+        found = w.parse(text)
+        if not isinstance(found, w.Line):
+            return found.message
+        if is_own(found, own.OWN):
+            return own.OWN[found.words[0]]
+        verdict = self._judge.verdict(found.words)
+        return "" if verdict is None else verdict.reason
+
+    def _screen_end(self) -> None:
+        if isinstance(self._reader, Plain):
+            show("\n")
+
+    def _redraw(self) -> None:
+        self._reader.redraw()
+
+    def _lost(self, why: str) -> None:
+        """Say once that the connection is gone; a command that ran says so itself."""
+        if not self._busy:
+            text = f"rexec: {self.line.target.name}: {why}; the next command connects again"
+            self._spawn(self._screen.say_above(text))
+
+    # --- signals --------------------------------------------------------------------------------
+
+    def _interrupt(self) -> None:
+        self._reader.interrupt()
+        if self._busy:
+            show("\n")  # behind the ^C that the terminal shows
+        self._foreground.interrupts.interrupt()
+
+    def _end(self, number: int, main: asyncio.Task[object]) -> None:
+        self._ended_by = number
+        main.cancel()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- questions, asked by a thread that is greeting --------------------------------------------
+
+    def _trust(self, host: str, fingerprint: str) -> bool:
+        show(f"The key of {neutral(host)} is not known. Its fingerprint is {neutral(fingerprint)}.\n")
+        while True:
+            answer = self._asked("Is it the right one (yes, no, or the fingerprint)? ", secret=False)
+            if answer is None or answer.strip() in ("no", "n"):
+                return False
+            if answer.strip() in ("yes", fingerprint):
+                return True
+
+    def _passphrase(self, path: str) -> bytes | None:
+        answer = self._asked(f"Passphrase of {neutral(path)}: ", secret=True)
+        return None if answer is None else answer.encode("utf-8", "surrogateescape")
+
+    def _asked(self, question: str, *, secret: bool) -> str | None:
+        """Ask in the loop; None where nobody answers."""
+        try:
+            asking = self._reader.ask(question, secret=secret)
+            return asyncio.run_coroutine_threadsafe(asking, self._loop).result()
+        except (Cleared, EOFError):
+            return None
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people say it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

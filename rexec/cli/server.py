@@ -1,0 +1,101 @@
+"""`rexec-server`: serve, and the subcommands that look after what a server needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from rexec import __version__, files
+from rexec.auth.authorized import authorized_line
+from rexec.auth.keys import parse_public_line
+from rexec.cli.output import run_click
+from rexec.cli.policy import check_command, explain_command
+from rexec.client.config import load_config, seconds
+from rexec.errors import ConfigError, UsageError
+from rexec.limits import DRAIN, GRACE, KEY_FILE_MAX
+from rexec.server.config import Settings
+
+PROGRAM = "rexec-server"
+_PLAIN = ("allow_list", "authorized_keys", "host_key", "tls_cert", "tls_key", "no_tls", "drain", "grace")
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--allow-list", metavar="FILE", help="What may be run, and by whom.")
+@click.option(
+    "--listen", metavar="ADDR", multiple=True, help="127.0.0.1:5512 (default), [::1]:PORT, unix:/PATH."
+)
+@click.option("--authorized-keys", metavar="FILE", help="Who may come in; OpenSSH's format.")
+@click.option("--host-key", metavar="FILE", help="The server's own key.")
+@click.option("--tls-cert", metavar="FILE", help="A certificate (PEM) instead of one made from the host key.")
+@click.option("--tls-key", metavar="FILE", help="Its private key (PEM).")
+@click.option("--no-tls", is_flag=True, help="Serve in the clear, on unix: and loopback addresses alone.")
+@click.option("--drain", metavar="TIME", help="Time to finish after SIGTERM (10s).")
+@click.option("--grace", metavar="TIME", help="Time for a client to prove who it is (10s).")
+@click.option("--home", metavar="DIR", help="Where keys stand, instead of $REXEC_HOME or ~/.rexec.")
+@click.option("--config", metavar="FILE", help="Settings, instead of HOME/config.toml.")
+@click.version_option(__version__, prog_name=PROGRAM)
+@click.pass_context
+def cli(context: click.Context, /, **options: object) -> None:
+    """Run the commands of an allow list, and nothing else, for clients that prove who they are."""
+    if context.invoked_subcommand is None:
+        from rexec.server.start import run
+
+        context.exit(run(_settings(options), lambda: _settings(options, provision=False)))
+
+
+def _settings(options: dict[str, Any], *, provision: bool = True) -> Settings:
+    """Return the settings of a server: option, then [server] of the configuration, then default."""
+    home = files.home(options["home"], os.environ)
+    config = load_config(home, options["config"]).server
+    chosen: dict[str, Any] = {}
+    for name in _PLAIN:
+        chosen[name] = options[name] or config.get(name)
+    listen = options["listen"] or config.get("listen") or ()
+    if chosen["allow_list"] is None:
+        raise UsageError(
+            "no --allow-list", hint="rexec-server --allow-list FILE; rexec-server --help says more"
+        )
+    return Settings(
+        chosen["allow_list"],
+        home,
+        listen=(listen,) if isinstance(listen, str) else tuple(listen),
+        authorized_keys=chosen["authorized_keys"],
+        host_key=chosen["host_key"],
+        tls_cert=chosen["tls_cert"],
+        tls_key=chosen["tls_key"],
+        no_tls=bool(chosen["no_tls"]),
+        provision=provision and options["config"] is None,
+        drain=DRAIN if chosen["drain"] is None else seconds(str(chosen["drain"])),
+        grace=GRACE if chosen["grace"] is None else seconds(str(chosen["grace"])),
+    )
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("pubkey_file", metavar="PUBKEY-FILE")
+@click.option("--group", "groups", metavar="G", multiple=True, help="A group of theirs; may be given again.")
+@click.pass_context
+def authorize(context: click.Context, name: str, pubkey_file: str, groups: tuple[str, ...]) -> None:
+    """Let the key in PUBKEY-FILE in, as user NAME."""
+    options = context.find_root().params
+    home = files.home(options["home"], os.environ)
+    path = options["authorized_keys"] or os.path.join(home, "authorized_keys")
+    try:
+        public, _ = parse_public_line(files.read_any(pubkey_file, KEY_FILE_MAX).decode())
+    except ValueError as error:
+        raise ConfigError(f"{pubkey_file}: not a public key: {error}") from None
+    files.ensure_home(os.path.dirname(os.path.abspath(path)))
+    files.append_line(path, authorized_line(public, name, groups))
+    click.echo(f"authorised {public.fingerprint()} as {name} in {path}")
+
+
+cli.add_command(check_command)
+cli.add_command(explain_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `rexec-server`; every error is one line and its exit code."""
+    return run_click(cli, PROGRAM, arguments)

@@ -1,0 +1,76 @@
+"""Signals of the local user, noted for a pump that polls, and forwarded in its own time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from rexec.limits import CLIENT_PATIENCE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FORWARDED = ("INT", "QUIT", "USR1", "USR2", "TERM", "HUP")
+LEAVING = ("TERM", "HUP")  # after these the client waits only so long
+RESIZED = "WINCH"
+
+
+class Signals:
+    """What came, and whether the client has to give up.
+
+    A second INT within `CLIENT_PATIENCE` seconds gives up at once, TERM and HUP after so many.
+    """
+
+    def __init__(self) -> None:
+        self.last: str | None = None
+        self.gave_up = False
+        self.descriptor = -1  # readable when something came
+        self._caught: list[str] = []
+        self._interrupted = float("-inf")
+        self._deadline: float | None = None
+
+    def catch(self, *more: str) -> None:
+        """Note signals from now on; what was ignored when we started stays ignored (nohup)."""
+        self.descriptor, written = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+        for name in (*FORWARDED, *more):
+            number = signal.Signals[f"SIG{name}"]
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._note)
+
+    def _note(self, number: int, _: object) -> None:
+        self._caught.append(signal.Signals(number).name.removeprefix("SIG"))
+
+    def forward(self, send: Callable[[str], None], resized: Callable[[], None]) -> None:
+        """Send on what came, and give up where it is time to."""
+        now = time.monotonic()
+        try:
+            os.read(self.descriptor, 512)
+        except BlockingIOError:
+            pass
+        while self._caught:
+            name = self._caught.pop(0)
+            if name == RESIZED:
+                resized()
+                continue
+            self.last = name
+            if name == "INT":
+                self.gave_up |= now - self._interrupted < CLIENT_PATIENCE
+                self._interrupted = now
+            if name in LEAVING and self._deadline is None:
+                self._deadline = now + CLIENT_PATIENCE
+            send(name)
+        self.gave_up |= self._deadline is not None and now >= self._deadline
+
+    def patience(self) -> float | None:
+        """Return how many seconds the client may still wait, None for ever."""
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+
+def die_by(number: int) -> None:
+    """End as a program does that was not told to survive this signal."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (number,))
+    os.kill(os.getpid(), number)

@@ -1,0 +1,59 @@
+"""The keys of a running ssh-agent. One that does not answer, or answers nonsense, has none."""
+
+from __future__ import annotations
+
+import socket
+from functools import partial
+
+from rexec.auth import agent as codec
+from rexec.auth.blob import Malformed
+from rexec.errors import AuthError
+from rexec.limits import AGENT_TIMEOUT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rexec.auth.keys import PublicKey
+    from rexec.client.identity import Signer
+
+
+def signers(path: str) -> Iterator[Signer]:
+    """Yield the agent's keys."""
+    from rexec.client.identity import Signer
+
+    if not path:
+        return
+    try:
+        found = codec.parse_identities(_ask(path, codec.request_identities()))
+    except (OSError, codec.AgentRefused, Malformed):
+        return
+    for public, comment in found:
+        yield Signer(public, partial(_sign, path, public), f"agent: {comment}")
+
+
+def _sign(path: str, key: PublicKey, data: bytes) -> bytes:
+    request = codec.request_sign(key.blob, data, codec.flags_for(key))
+    try:
+        return codec.parse_signature(_ask(path, request))
+    except (OSError, codec.AgentRefused, Malformed) as error:
+        raise AuthError(f"the agent does not sign with {key.fingerprint()}: {error}") from None
+
+
+def _ask(path: str, request: bytes) -> bytes:
+    """Send one request, return the body of its reply. The agent may ask its user: signing has time."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(AGENT_TIMEOUT)
+        connection.connect(path)
+        connection.sendall(request)
+        return _exactly(connection, codec.reply_size(_exactly(connection, codec.LENGTH_SIZE)))
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = connection.recv(size - len(data))
+        if not piece:
+            raise codec.AgentRefused("it closed the connection")
+        data += piece
+    return data

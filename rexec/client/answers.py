@@ -1,0 +1,65 @@
+"""The server's answers about its policy, as values."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rexec.errors import RemoteProtocolError
+
+if TYPE_CHECKING:
+    from rexec.client.result import Result
+
+
+class Rule(NamedTuple):
+    """One line of the allow list: where it stands (``cmds.txt:4``), what it says, what it is for."""
+
+    rule: str
+    text: str
+    about: str
+
+
+class Explanation(NamedTuple):
+    """What the policy says to a command: 0 allowed, 126 denied, 127 not there; `lines` say why."""
+
+    exit_code: int
+    lines: tuple[str, ...]
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the command would be started."""
+        return self.exit_code == 0
+
+
+def rules(answer: Result) -> list[Rule]:
+    """Return the rules of an answer to `list`. Raises `CommandError`, `RemoteProtocolError`."""
+    found = _parsed(answer.check("list").stdout)
+    if not isinstance(found, list):
+        raise _unreadable()
+    try:
+        return [Rule(str(row["rule"]), str(row["text"]), str(row["about"] or "")) for row in found]
+    except (TypeError, KeyError):
+        raise _unreadable() from None
+
+
+def explanation(answer: Result) -> Explanation:
+    """Return the answer to `explain`. Raises `CommandError`, `RemoteProtocolError`."""
+    found = _parsed(answer.check("explain").stdout)
+    try:
+        code, lines = found["exit_code"], found["lines"]
+        if not isinstance(code, int) or not 0 <= code <= 255 or not isinstance(lines, list):
+            raise _unreadable()
+        return Explanation(code, tuple(str(line) for line in lines))
+    except (TypeError, KeyError):
+        raise _unreadable() from None
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise _unreadable() from None
+
+
+def _unreadable() -> RemoteProtocolError:
+    return RemoteProtocolError("the server's answer cannot be read")

@@ -1,0 +1,170 @@
+"""The Python API, blocking: `connect` gives a `Host`, which runs commands.
+
+A `Host` and all that comes from it may be used by several threads, and for several commands at once.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+from rexec.client import answers
+from rexec.client.connect import connect as dial
+from rexec.client.engine import Engine
+from rexec.client.process import Process, end
+from rexec.client.request import access, outlets, request, source, words
+from rexec.client.streams import HeldSink, MemorySink
+from rexec.protocol import frames as f
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from rexec.client.command import Command
+    from rexec.client.config import Target
+    from rexec.client.request import Identity, Input, Output, Passphrase, Take, Word
+    from rexec.client.result import Result
+    from rexec.client.session import Session
+    from rexec.protocol.frames import Stream
+
+
+class Host:
+    """A connection to a server; `name` as it was typed, `user` as the server knows us."""
+
+    def __init__(self, target: Target, session: Session) -> None:
+        self.name = target.name
+        self.user = session.user
+        self._target = target
+        self._engine = Engine(session, target.name)
+        self._forgotten = weakref.finalize(self, self._engine.dismiss)
+
+    def run(
+        self,
+        argv: Sequence[Word],
+        *,
+        input: Input | None = None,
+        stdout: Output | None = None,
+        stderr: Output | None = None,
+        timeout: float | None = None,
+        env: Mapping[str | bytes, str | bytes] | None = None,
+        cwd: Word | None = None,
+        check: bool = False,
+    ) -> Result:
+        """Run a command to its end and return how it ended; every ending is a value.
+
+        `argv` reaches the program byte for byte. `input`: bytes, a descriptor or a file; None is
+        empty. `stdout` and `stderr`: None for the result, a descriptor, a file, or a callable that
+        takes bytes. `timeout` (seconds), `env` and `cwd` are asked of the server, within policy.
+
+        Raises `CommandError` with `check` unless the result is `ok`, `ConnectionLost` where there was
+        no connection any more, `UsageError`, `TypeError`, and what a callable raises.
+        """
+        exec_ = request(self._target, argv, env, cwd, timeout, stdin=input is not None)
+        given, out = source(input), outlets(stdout, stderr)
+        try:
+            with self._engine.turn() as session:
+                command = session.start(exec_, given, out.stdout.sink, out.stderr.sink)
+        except BaseException:
+            out.close()
+            raise
+        self._see_through(command, out.takers)
+        result = command.result()
+        return result.check(self._named(exec_.words[0])) if check else result
+
+    def popen(
+        self,
+        argv: Sequence[Word],
+        *,
+        timeout: float | None = None,
+        env: Mapping[str | bytes, str | bytes] | None = None,
+        cwd: Word | None = None,
+    ) -> Process:
+        """Start a command whose streams are read and written by hand."""
+        exec_ = request(self._target, argv, env, cwd, timeout, stdin=True)
+        with self._engine.turn() as session:
+            command = session.start(exec_, None, HeldSink(), HeldSink())
+        return Process(self, self._engine, command, self._named(exec_.words[0]))
+
+    def list(self) -> list[answers.Rule]:
+        """Return the rules of the allow list that this user may run."""
+        return answers.rules(self._ask(f.Query("list")))
+
+    def explain(self, argv: Sequence[Word]) -> answers.Explanation:
+        """Return which rule decides about a command, and why; nothing is started."""
+        return answers.explanation(self._ask(f.Query("explain", words(argv))))
+
+    def close(self) -> None:
+        """Say goodbye: what still runs is ended. Closing twice is no error."""
+        self._forgotten.detach()
+        self._engine.close()
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Host({self.name!r}, user={self.user!r})"
+
+    def _named(self, word: bytes) -> str:
+        return f"{self.name}: {word.decode(errors='surrogateescape')}"
+
+    def _ask(self, query: f.Query) -> Result:
+        with self._engine.turn() as session:
+            command = session.ask(query, MemorySink(), MemorySink())
+        self._see_through(command, {})
+        return command.result()
+
+    def _see_through(self, command: Command, takers: Mapping[Stream, Take]) -> None:
+        """Wait for the end, hand out what is held meanwhile; a command that nobody waits for is ended."""
+        try:
+            self._hand_out(command, takers)
+        finally:
+            if self._engine.session.is_running(command):
+                end(self._engine, command)
+
+    def _hand_out(self, command: Command, takers: Mapping[Stream, Take]) -> None:
+        def held() -> bool:
+            return any(command.is_held(stream) for stream in takers)
+
+        while not command.is_over or held():
+            self._engine.until(lambda: command.is_over or held())
+            for stream, take in takers.items():
+                data = self._engine.take(command, stream)
+                if data:
+                    take(data)
+
+
+def connect(
+    host: str,
+    *,
+    user: str | None = None,
+    port: int | None = None,
+    identity: Identity | None = None,
+    home: str | os.PathLike[str] | None = None,
+    tls: bool = True,
+    accept_new: bool = False,
+    connect_timeout: float | None = None,
+    passphrase: Passphrase | None = None,
+) -> Host:
+    """Connect as `rexec [USER@]HOST[:PORT]` does: the same keys, `known_hosts` and `config.toml`.
+
+    Nobody is asked anything: an unknown server is refused unless `accept_new`, and a key with a
+    passphrase needs `passphrase`, which is that, or a callable that is given the key's file.
+
+    Raises `ConnectError`, `TrustError`, `AuthError`, `UsageError`, `ConfigError`.
+    """
+    found = access(
+        host,
+        user=user,
+        port=port,
+        identity=identity,
+        home=home,
+        tls=tls,
+        accept_new=accept_new,
+        connect_timeout=connect_timeout,
+        passphrase=passphrase,
+    )
+    return Host(found.target, dial(found.target, found.signers))

@@ -1,0 +1,169 @@
+"""From an address to an authenticated session, in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from rexec.client.async_session import AsyncSession
+from rexec.client.greeting import Ends, Greeting, Terms, named
+from rexec.errors import ConnectError, ConnectionLost, RemoteProtocolError, RexecError
+from rexec.transport.dial import name_of, peer_uid
+from rexec.transport.link import mapped
+from rexec.transport.outbound import open_link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rexec.client.config import Target
+    from rexec.client.greeting import Steps
+    from rexec.client.identity import Signer
+    from rexec.transport.link import Link
+
+
+class Door:
+    """The owner of a link until somebody is welcome: holds what came, which is little."""
+
+    def __init__(self) -> None:
+        self._ready = False
+        self._data = bytearray()
+        self._over: RexecError | None = None
+        self._news = asyncio.Event()
+
+    async def ready(self) -> None:
+        """Wait until bytes can be sent; raises `ConnectError`."""
+        while not self._ready:
+            if self._over is not None:
+                raise self._failed(self._over)
+            await self._next()
+
+    async def more(self) -> bytes | None:
+        """Wait for bytes; None is the end. Raises `ConnectionLost`."""
+        while not self._data:
+            if isinstance(self._over, _End):
+                return None
+            if self._over is not None:
+                raise self._over
+            await self._next()
+        return self.rest()
+
+    def rest(self) -> bytes:
+        """Return what is there."""
+        data = bytes(self._data)
+        self._data.clear()
+        return data
+
+    @property
+    def over(self) -> RexecError | None:
+        return self._over
+
+    async def _next(self) -> None:
+        await self._news.wait()
+        self._news.clear()
+
+    @staticmethod
+    def _failed(error: RexecError) -> ConnectError:
+        why = str(error).removeprefix("tls: ")
+        hint = "the server may have been started with --no-tls" if "wrong version" in why else None
+        return ConnectError(f"tls: {why}", hint=hint)
+
+    # --- the link -----------------------------------------------------------------------------
+
+    def opened(self) -> None:
+        self._ready = True
+        self._news.set()
+
+    def received(self, data: memoryview) -> None:
+        self._data += data
+        self._news.set()
+
+    def ended(self) -> None:
+        self._finish(_End("connection lost: the server closed it"))
+
+    def writable(self, yes: bool) -> None:
+        pass  # a greeting is smaller than any buffer
+
+    def lost(self, error: Exception | None) -> None:
+        if isinstance(error, RemoteProtocolError):
+            self._finish(error)
+        else:
+            self._finish(ConnectionLost(f"connection lost: {mapped(error)}"))
+
+    def _finish(self, why: RexecError) -> None:
+        self._over = self._over or why
+        self._news.set()
+
+
+class _End(ConnectionLost):
+    """The server sends no more."""
+
+
+async def open_session(target: Target, signers: Iterable[Signer], terms: Terms | None = None) -> AsyncSession:
+    """Return a session; `terms` are asked in a thread.
+
+    Raises `ConnectError`, `TrustError`, `AuthError`, and what reading keys may raise.
+    """
+    deadline = asyncio.get_running_loop().time() + target.connect_timeout
+    door = Door()
+    try:
+        try:
+            async with asyncio.timeout_at(deadline):
+                link = await open_link(target.address, door, tls=target.tls)
+                try:
+                    await door.ready()
+                except BaseException:
+                    link.abort()
+                    raise
+        except TimeoutError:
+            raise ConnectError("timed out") from None
+        try:
+            greeting = Greeting(target, _ends(target, link), signers, terms or Terms())
+            return await _greet(greeting, link, door, deadline)
+        except BaseException:
+            link.abort()
+            raise
+    except RexecError as error:
+        raise named(target, error) from None
+
+
+async def _greet(greeting: Greeting, link: Link, door: Door, deadline: float) -> AsyncSession:
+    """Send and receive until the server welcomes us; each proof has its time from when it is made."""
+    loop = asyncio.get_running_loop()
+    steps = greeting.steps()
+    while True:
+        data, user = await loop.run_in_executor(None, _step, steps)
+        if user is not None:
+            return _settle(AsyncSession(link, greeting.connection, user), door)
+        if data:
+            deadline = loop.time() + greeting.target.connect_timeout
+            link.write(data)
+        try:
+            async with asyncio.timeout_at(deadline):
+                greeting.take(await door.more())
+        except TimeoutError:
+            raise ConnectError("timed out waiting for the server's answer") from None
+
+
+def _step(steps: Steps) -> tuple[bytes, str | None]:
+    """Do one step, in a thread: it may read files, and ask an agent or a person."""
+    try:
+        return next(steps), None
+    except StopIteration as end:
+        return b"", str(end.value)
+
+
+def _settle(session: AsyncSession, door: Door) -> AsyncSession:
+    """Hand over what came meanwhile."""
+    session.received(door.rest())
+    if door.over is not None:
+        session.lost(door.over)
+    return session
+
+
+def _ends(target: Target, link: Link) -> Ends:
+    plain = link.socket
+    uid = peer_uid(plain) if target.address.path else None
+    dialled = name_of(plain.getpeername())
+    if link.tls is None:
+        return Ends(None, None, dialled, uid)
+    return Ends(link.tls.certificate(), link.tls.binding, dialled, uid)

@@ -1,0 +1,249 @@
+"""`config.toml`, and what a command line and it together say about one host."""
+
+from __future__ import annotations
+
+import os
+
+from rexec import files
+from rexec.auth.names import is_user_name
+from rexec.errors import ConfigError, UsageError
+from rexec.limits import CONFIG_MAX, CONNECT_TIMEOUT
+from rexec.transport.address import parse_address, parse_port
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rexec.transport.address import Address
+
+_CLIENT: dict[str, tuple[type, ...]] = {
+    "port": (int,),
+    "user": (str,),
+    "identity": (str, list),
+    "env": (list,),
+    "cwd": (str,),
+    "timeout": (str, int, float),
+    "no_tls": (bool,),
+    "accept_new": (bool,),
+    "connect_timeout": (str, int, float),
+    "json": (bool,),
+    "quiet": (bool,),
+    "verbose": (bool,),
+}
+_HOST: dict[str, tuple[type, ...]] = {
+    "address": (str,),
+    "port": (int,),
+    "user": (str,),
+    "identity": (str, list),
+    "no_tls": (bool,),
+    "timeout": (str, int, float),
+    "env": (list,),
+}
+_SERVER: dict[str, tuple[type, ...]] = {
+    "allow_list": (str,),
+    "listen": (str, list),
+    "authorized_keys": (str,),
+    "host_key": (str,),
+    "tls_cert": (str,),
+    "tls_key": (str,),
+    "no_tls": (bool,),
+    "drain": (str, int, float),
+    "grace": (str, int, float),
+}
+
+
+class Config:
+    """A configuration that was checked: every table and key is a known one of the right type."""
+
+    __slots__ = ("client", "hosts", "server")
+
+    def __init__(self) -> None:
+        self.client: dict[str, Any] = {}
+        self.hosts: dict[str, dict[str, Any]] = {}
+        self.server: dict[str, Any] = {}
+
+
+def load_config(home: str, option: str | None) -> Config:
+    """Return the configuration of `--config`, else of the home, else an empty one."""
+    path = option or os.path.join(home, "config.toml")
+    if option is None and files.stamp(path) is None:
+        return Config()
+    return parse_config(files.read_trusted(path, CONFIG_MAX), path)
+
+
+def parse_config(text: str, name: str) -> Config:
+    """Return a checked configuration; errors name file and line."""
+    import tomllib
+
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: {error}") from None
+    config = Config()
+    for table, content in tables.items():
+        if table not in ("client", "hosts", "server") or not isinstance(content, dict):
+            raise ConfigError(f"{name}:{_line(text, table)}: unknown table or key {table!a}")
+    config.client = _checked(tables.get("client", {}), _CLIENT, "client", text, name)
+    config.server = _checked(tables.get("server", {}), _SERVER, "server", text, name)
+    for host, content in tables.get("hosts", {}).items():
+        if not isinstance(content, dict):
+            raise ConfigError(f"{name}:{_line(text, host, 'hosts')}: [hosts.NAME] is a table of its own")
+        config.hosts[host] = _checked(content, _HOST, f"hosts.{host}", text, name)
+    return config
+
+
+def _checked(
+    content: dict[str, Any], known: dict[str, tuple[type, ...]], table: str, text: str, name: str
+) -> dict[str, Any]:
+    for key, value in content.items():
+        where = f"{name}:{_line(text, key, table)}"
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!a} in [{table}]", hint=f"known: {', '.join(known)}")
+        wanted = known[key]
+        is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        if not isinstance(value, wanted) or (isinstance(value, list) and not is_list):
+            raise ConfigError(f"{where}: {key} is of another type")
+        if isinstance(value, bool) and bool not in wanted:
+            raise ConfigError(f"{where}: {key} is of another type")
+    return content
+
+
+def _line(text: str, key: str, table: str = "") -> int:
+    """Find the line of a key that the TOML parser does not tell: the first that begins with it."""
+    inside = not table
+    for number, line in enumerate(text.splitlines(), 1):
+        bare = line.strip()
+        if bare.startswith("["):
+            head = bare.strip("[] \t").replace('"', "").split("]")[0].strip()
+            if not table and head.split(".")[0] == key:
+                return number
+            inside = head == table
+        elif inside and bare.partition("=")[0].strip().strip("\"'") == key:
+            return number
+    return 1
+
+
+class Wishes:
+    """What a command line says; None and empty where it says nothing."""
+
+    __slots__ = (
+        "accept_new", "config", "connect_timeout", "cwd", "env", "home", "identity", "no_tls", "port",
+        "timeout", "user",
+    )  # fmt: skip
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self.config: str | None = None
+        self.port: int | None = None
+        self.user: str | None = None
+        self.identity: list[str] = []
+        self.env: list[str] = []
+        self.cwd: str | None = None
+        self.timeout: float | None = None
+        self.no_tls = False
+        self.accept_new = False
+        self.connect_timeout: float | None = None
+
+
+class Target:
+    """Where to connect and as whom; `name` is what was typed, for messages."""
+
+    __slots__ = (
+        "accept_new", "address", "connect_timeout", "cwd", "env", "home", "identities", "name", "timeout",
+        "tls", "user",
+    )  # fmt: skip
+
+    def __init__(self, name: str, address: Address, user: str, home: str) -> None:
+        self.name = name
+        self.address = address
+        self.user = user
+        self.home = home
+        self.identities: tuple[str, ...] = ()
+        self.env: tuple[str, ...] = ()
+        self.cwd: str | None = None
+        self.timeout: float | None = None
+        self.tls = True
+        self.accept_new = False
+        self.connect_timeout: float = CONNECT_TIMEOUT
+
+
+def resolve(text: str, wishes: Wishes, config: Config) -> Target:
+    """Return the target that `[USER@]HOST[:PORT]` means: option, then host, then client, then default."""
+    user, at, host = text.rpartition("@")
+    if at and not user:
+        raise UsageError(f"{text!a} has no user before the @")
+    host_table = config.hosts.get(host, {})
+    tables = (host_table, config.client)
+    if not host or host.startswith("-") or any(c < " " or c == "\x7f" for c in host):
+        raise UsageError(f"{host!a} is not a host name")
+    port = wishes.port if wishes.port is not None else _first("port", tables)
+    address = parse_address(str(host_table.get("address", host)))
+    if (
+        port is not None
+        and not address.path
+        and (wishes.port is not None or not _names_port(host_table, host))
+    ):
+        address.port = parse_port(str(port))
+    if not address.host and not address.path:
+        raise UsageError(f"{text!a} names no host")
+    target = Target(host, address, _user(user or wishes.user or _first("user", tables) or ""), wishes.home)
+    target.identities = tuple(wishes.identity) or _texts(_first("identity", tables))
+    target.env = (*_texts(_first("env", tables)), *wishes.env)
+    target.cwd = wishes.cwd or _first("cwd", (config.client,))
+    target.tls = not (wishes.no_tls or _first("no_tls", tables))
+    target.accept_new = wishes.accept_new or bool(config.client.get("accept_new"))
+    timeout = wishes.timeout if wishes.timeout is not None else _first("timeout", tables)
+    target.timeout = None if timeout is None else seconds(str(timeout))
+    wait = (
+        wishes.connect_timeout if wishes.connect_timeout is not None else config.client.get("connect_timeout")
+    )
+    if wait is not None:
+        target.connect_timeout = seconds(str(wait))
+    _check_clear(target)
+    return target
+
+
+def _user(name: str) -> str:
+    if name and not is_user_name(name):
+        raise UsageError(f"{name!a} is not a user name")
+    return name
+
+
+def _check_clear(target: Target) -> None:
+    if not target.tls and not target.address.is_local:
+        raise UsageError(
+            f"--no-tls is refused for {target.address}: anyone on the way could read and change everything",
+            hint="--no-tls is taken for unix: and loopback addresses alone",
+        )
+
+
+def _names_port(host_table: dict[str, Any], host: str) -> bool:
+    """Whether the address itself says a port, which then counts before a table's."""
+    written = str(host_table.get("address", host))
+    return parse_address(written, port=0).port != 0
+
+
+def _first(key: str, tables: tuple[dict[str, Any], ...]) -> Any:
+    for table in tables:
+        if key in table:
+            return table[key]
+    return None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def seconds(text: str) -> float:
+    """Return the seconds that `30`, `30s`, `2m`, `1h`, `500ms` or `1d` mean. Raises `UsageError`."""
+    for suffix, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0), ("", 1.0)):
+        if text.endswith(suffix):
+            number = text.removesuffix(suffix) if suffix else text
+            if number.isascii() and number.replace(".", "", 1).isdigit():
+                value = float(number) * factor
+                if value > 0:
+                    return value
+            break
+    raise UsageError(f"{text!a} is not a duration such as 30s, 10m or 1h")

@@ -1,0 +1,209 @@
+"""From a connected wire to a welcome, sans I/O: what is sent, what is waited for, whom we trust.
+
+Over TLS the client waits for nothing: hello, proof and the first command go out behind its Finished.
+In the clear it waits for the server's hello, whose nonce and key the proof is made for, and checks
+the server's own proof before it sends another byte.
+
+`Greeting.steps` is a generator: it yields bytes to send, and goes on once more came in; in between it
+may read keys and ask people, so that an event loop runs each step in a thread.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rexec.auth import publickey
+from rexec.auth.der import spki_of
+from rexec.auth.keys import PublicKey, from_spki
+from rexec.auth.proof import BadProof
+from rexec.auth.transcript import NONCE, TLS_FINISHED
+from rexec.client.trust import check_server
+from rexec.errors import AuthError, ConnectError, ConnectionLost, RemoteProtocolError, RexecError, TrustError
+from rexec.limits import SESSION_ID
+from rexec.protocol import frames as f
+from rexec.protocol.connection import Connection
+from rexec.protocol.state import Role
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+
+    from rexec.client.config import Target
+    from rexec.client.identity import Signer
+    from rexec.client.trust import Ask
+
+    Steps = Generator[bytes, None, str]  # bytes to send; in the end the user that we are
+
+SOFTWARE = "rexec"
+
+
+class Terms:
+    """What the greeting asks of its caller: people, words to say, and frames to send along."""
+
+    __slots__ = ("ask", "first", "say")
+
+    def __init__(
+        self,
+        ask: Ask | None = None,
+        say: Callable[[str], None] = lambda text: None,
+        first: Callable[[Connection], bytes] = lambda connection: b"",
+    ) -> None:
+        self.ask = ask
+        self.say = say
+        self.first = first
+
+
+class Ends:
+    """What is known of the wire: TLS's certificate and binding, or in the clear who is dialled."""
+
+    __slots__ = ("binding", "certificate", "dialled", "peer_uid")
+
+    def __init__(
+        self, certificate: bytes | None, binding: bytes | None, dialled: str, peer_uid: int | None
+    ) -> None:
+        self.certificate = certificate
+        self.binding = binding
+        self.dialled = dialled
+        self.peer_uid = peer_uid  # at the other end of a Unix socket
+
+
+class Greeting:
+    """A connection on its way to a session."""
+
+    def __init__(self, target: Target, ends: Ends, signers: Iterable[Signer], terms: Terms) -> None:
+        self.target = target
+        self.connection = Connection(Role.CLIENT)
+        self._ends = ends
+        self._signers = signers
+        self._terms = terms
+        self._hello: f.ServerHello | None = None
+
+    def take(self, data: bytes | memoryview | None) -> None:
+        """Take what came; None is the end. Raises `ConnectionLost`, `RemoteProtocolError`."""
+        if data is None:
+            self.connection.receive_eof()
+            raise ConnectionLost("the server closed the connection")
+        self.connection.receive_data(data)
+
+    def steps(self) -> Steps:
+        """Yield what to send, each time until more came; return the user that we are."""
+        key = yield from self._server_key()
+        check_server(self.target, key, self._terms.ask, self._terms.say)
+        waiting = self.connection.send(f.ClientHello(os.urandom(SESSION_ID), software=SOFTWARE))
+        refused: list[str] = []
+        for signer in self._signers:
+            try:
+                proof = self._prove(signer, key)
+            except AuthError as error:  # an agent that does not sign with this key may with the next
+                refused.append(str(error))
+                continue
+            yield waiting + proof + self._terms.first(self.connection)
+            waiting = b""
+            verdict = yield from self._verdict()
+            if isinstance(verdict, f.Welcome):
+                self._check_host_proof(verdict, key)
+                return verdict.user
+            refused.append(signer.name)
+        raise _nothing_accepted(self.target, refused)
+
+    def _event(self) -> Generator[bytes, None, f.Frame]:
+        while (event := self.connection.next_event()) is None:
+            yield b""
+        return event[1]
+
+    def _server_key(self) -> Generator[bytes, None, PublicKey]:
+        """Return the key of who is at the other end: of its certificate, or of its hello in the clear."""
+        try:
+            if self._ends.certificate is not None:
+                return from_spki(spki_of(self._ends.certificate))
+            if self.target.address.path and self._ends.peer_uid not in (os.getuid(), 0):
+                raise TrustError(f"{self.target.name}: another user's process has the socket")
+            hello = yield from self._hear_hello()
+            return PublicKey.from_blob(hello.host_key)
+        except ValueError as error:
+            raise TrustError(f"{self.target.name}: the server's key cannot be used: {error}") from None
+
+    def _hear_hello(self) -> Generator[bytes, None, f.ServerHello]:
+        while self._hello is None:
+            frame = yield from self._event()
+            if isinstance(frame, f.Goodbye):
+                raise ConnectError(f"the server said goodbye: {frame.message}")
+            if isinstance(frame, f.ServerHello):
+                self._hello = frame
+        return self._hello
+
+    def _verdict(self) -> Generator[bytes, None, f.Welcome | f.Refused]:
+        """Wait for what the server says to a proof."""
+        while True:
+            frame = yield from self._event()
+            match frame:
+                case f.ServerHello():
+                    self._hello = frame
+                case f.Welcome() | f.Refused():
+                    return frame
+                case f.Goodbye():
+                    raise AuthError(f"the server said goodbye: {frame.message}")
+                case _:
+                    pass
+
+    def _prove(self, signer: Signer, key: PublicKey) -> bytes:
+        """Return the proof frame of one key."""
+        binding, kind, dialled = self._ends.binding or b"", TLS_FINISHED, ""
+        if self._ends.certificate is None:
+            assert self._hello is not None
+            binding, kind, dialled = self._hello.nonce, NONCE, self._ends.dialled
+        body = publickey.prove(
+            signer.sign,
+            signer.public,
+            kind=kind,
+            binding=binding,
+            dialled=dialled,
+            spki_sha256=key.spki_sha256(),
+            hello=self.connection.client_hello,
+            user=self.target.user,
+        )
+        return self.connection.send(f.Proof(publickey.NAME, self.target.user, body))
+
+    def _check_host_proof(self, welcome: f.Welcome, key: PublicKey) -> None:
+        """In the clear, check that who welcomed us holds the key that we trust."""
+        if self._ends.certificate is not None:
+            return
+        if self.target.user and welcome.user != self.target.user:
+            raise TrustError(f"the server welcomes somebody else than {self.target.user}")
+        assert self._hello is not None
+        try:
+            proved = publickey.verify_host(
+                welcome.host_proof,
+                nonce=self._hello.nonce,
+                dialled=self._ends.dialled,
+                server_hello=self.connection.server_hello,
+                client_hello=self.connection.client_hello,
+                user=welcome.user,
+            )
+        except BadProof as error:
+            raise TrustError(f"the server does not prove its key: {error}") from None
+        if proved != key:
+            raise TrustError("the server proves another key than it showed")
+
+
+def named(target: Target, error: RexecError) -> RexecError:
+    """Return the error of a connection that was not made, with the name of its host in front."""
+    if isinstance(error, RemoteProtocolError):
+        return ConnectError(f"{target.name}: not a rexec server: {error}")
+    if isinstance(error, ConnectError | ConnectionLost | AuthError):
+        return type(error)(f"{target.name}: {error}", hint=error.hint)
+    return error
+
+
+def _nothing_accepted(target: Target, refused: list[str]) -> RexecError:
+    if not refused:
+        return AuthError(
+            "no key to prove who we are",
+            hint=f"rexec-keygen makes {target.home}/id_ed25519; -i names another",
+        )
+    keys = "this key" if len(refused) == 1 else "any of these keys"
+    whom = f" for user {target.user!a}" if target.user else ""
+    return AuthError(
+        f"the server does not accept {keys}{whom}: {', '.join(refused)}",
+        hint="rexec-server authorize NAME PUBKEY-FILE, on the server, adds one",
+    )

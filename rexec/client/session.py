@@ -1,0 +1,178 @@
+"""A connection to a server, blocking: pump frames until a command is over.
+
+One thread, one `poll`: the socket, the local streams of all commands, and a wake-up for signals. No
+stream waits for another: what one sink cannot take now is not credited, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections import deque
+
+from rexec.client.dispatch import Dispatch
+from rexec.errors import ConnectionLost
+from rexec.limits import DATA_MAX, HEADER_SIZE, KEEPALIVE_IDLE, KEEPALIVE_TIMEOUT
+from rexec.protocol import frames as f
+from rexec.protocol.frames import Farewell
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rexec.protocol.connection import Connection
+    from rexec.transport.dial import Wire
+
+_READABLE = select.POLLIN | select.POLLHUP | select.POLLERR | select.POLLNVAL
+_OUTBOX_MAX = 2 * (DATA_MAX + HEADER_SIZE)  # bytes waiting for the socket before stdin pauses
+
+
+class Session(Dispatch):
+    """An authenticated connection over a wire; `user` is who the server says we are."""
+
+    def __init__(self, wire: Wire, connection: Connection, user: str) -> None:
+        super().__init__(connection, user)
+        self.wire = wire
+        self.wakeup = -1  # a descriptor that becomes readable when a signal came
+        self._outbox: deque[memoryview] = deque()
+        self._unsent = 0  # bytes in it
+        self._heard = time.monotonic()
+        self._pinged = False
+        wire.unblock()
+        self._queue(connection.again())  # what was too large to go out before the welcome
+
+    def close(self) -> None:
+        """Say goodbye: what still runs is ended."""
+        if self._lost is None:
+            self._queue(self._send(f.Goodbye(Farewell.DONE)))
+            self._lose("connection closed")
+            try:
+                self._flush()
+            except ConnectionLost:
+                pass
+        for command in list(self._commands.values()):  # its end has come, but not all is handed on
+            command.error = "closed before all output was written"
+            self._forget_if_over(command)
+        self.wire.close()
+
+    # --- the pump -----------------------------------------------------------------------------
+
+    def run(self, done: Callable[[], bool]) -> None:
+        """Pump until `done`, or until the connection is lost, which every command is told."""
+        while not done():
+            self.pump()
+
+    def pump(self, timeout: float | None = None) -> None:
+        """Do what can be done now, waiting at most `timeout` seconds (None: for the next event)."""
+        poll, wait = self.prepare(timeout)
+        self.serve(dict(poll.poll(wait)))
+
+    def prepare(self, timeout: float | None = None) -> tuple[select.poll, float | None]:
+        """Return what to poll, and for how many milliseconds; what came is for `serve`."""
+        # nothing is done here: whoever waits for an end looks for it after `serve`, before the next poll
+        poll = select.poll()
+        for descriptor, events in self._interest().items():
+            poll.register(descriptor, events)
+        return poll, 0 if self._has_more() else self._wait(timeout)
+
+    def serve(self, ready: dict[int, int]) -> None:
+        """Do what can be done, after a poll."""
+        self._guard(lambda: self._serve(ready))
+
+    def _interest(self) -> dict[int, int]:
+        interest: dict[int, int] = {}
+        if self._lost is None:
+            out = select.POLLOUT if self._outbox else 0
+            interest[self.wire.fileno()] = select.POLLIN | out
+        if self.wakeup >= 0:
+            interest[self.wakeup] = select.POLLIN
+        for command in self._commands.values():
+            for sink in command.sinks.values():
+                if sink.pending and sink.descriptor >= 0:
+                    interest[sink.descriptor] = interest.get(sink.descriptor, 0) | select.POLLOUT
+            source = command.source
+            if source is not None and source.descriptor >= 0 and self._wants_input(command):
+                interest[source.descriptor] = interest.get(source.descriptor, 0) | select.POLLIN
+        return interest
+
+    def _has_more(self) -> bool:
+        """Whether something can be done that no poll announces: TLS holds plaintext, memory has input."""
+        if self._lost is not None:
+            return False
+        return self.wire.pending() or any(
+            command.source is not None and command.source.descriptor < 0 and self._wants_input(command)
+            for command in self._commands.values()
+        )
+
+    def _is_clogged(self) -> bool:
+        return self._unsent >= _OUTBOX_MAX
+
+    def _wait(self, timeout: float | None) -> float | None:
+        """Return milliseconds to wait: until the caller's time, or until a ping is due."""
+        if self._lost is not None:
+            return None if timeout is None else timeout * 1000
+        silence = time.monotonic() - self._heard
+        limit = KEEPALIVE_IDLE + KEEPALIVE_TIMEOUT if self._pinged else KEEPALIVE_IDLE
+        due = max(0.0, limit - silence)
+        return min(due, due if timeout is None else timeout) * 1000 + 1
+
+    def _serve(self, ready: dict[int, int]) -> None:
+        if self._lost is None:
+            events = ready.get(self.wire.fileno(), 0)
+            if events & _READABLE or self.wire.pending():
+                self._receive()
+            self._keep_alive()
+        self._flush_sinks()
+        for command in list(self._commands.values()):
+            source = command.source
+            if source is not None and (source.descriptor < 0 or ready.get(source.descriptor, 0) & _READABLE):
+                self._feed(command)
+        if self._outbox and self._lost is None:
+            self._flush()
+
+    def _receive(self) -> None:
+        data = self.wire.receive()
+        if data is None:
+            self.connection.receive_eof()
+            raise ConnectionLost("connection lost: the server closed it")
+        if len(data):
+            self._heard = time.monotonic()
+            self._pinged = False
+        self.connection.receive_data(data)
+        self._events()
+
+    def _keep_alive(self) -> None:
+        silence = time.monotonic() - self._heard
+        if silence >= KEEPALIVE_IDLE + KEEPALIVE_TIMEOUT:
+            raise ConnectionLost(f"connection lost: no answer for {silence:.0f} s")
+        if silence >= KEEPALIVE_IDLE and not self._pinged:
+            self._pinged = True
+            self._queue(self._send(f.Ping(0)))
+
+    # --- the wire -----------------------------------------------------------------------------
+
+    def _queue(self, data: bytes) -> None:
+        if data:
+            self._outbox.append(memoryview(data))
+            self._unsent += len(data)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is more to send than the wire takes now."""
+        return bool(self._outbox)
+
+    def flush(self) -> None:
+        """Send what the wire takes now."""
+        if self._lost is None:
+            self._guard(self._flush)
+
+    def _flush(self) -> None:
+        while self._outbox:
+            sent = self.wire.send(self._outbox[0])
+            if not sent:
+                return
+            self._unsent -= sent
+            if sent < len(self._outbox[0]):
+                self._outbox[0] = self._outbox[0][sent:]
+            else:
+                self._outbox.popleft()

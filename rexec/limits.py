@@ -1,0 +1,73 @@
+"""Every number that bounds something, with its unit and its reason."""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# --- frames -----------------------------------------------------------------------------------
+HEADER_SIZE = 8  # bytes: "!BBHI" type, flags, channel, length
+
+GREETING_MAX = 4 * KIB  # bytes of one hello or proof: the only frames a stranger gets parsed
+CONTROL_MAX = 64 * KIB  # bytes of any other control frame
+EXEC_MAX = 2 * MIB  # bytes of an Exec: the kernel takes about 2 MiB of argv and environment
+DATA_MAX = 256 * KIB - HEADER_SIZE  # bytes of a data frame: header and payload fill whole TLS records
+WORDS_MAX = 32_768  # strings in one list: what the kernel could take, and no deep list beyond
+
+# --- before and around authentication ----------------------------------------------------------
+GRACE = 10.0  # seconds for all that precedes authentication
+JUDGING_MAX = 256 * KIB  # bytes read while a proof is judged
+PROOFS_MAX = 6  # proofs on one connection, as OpenSSH's MaxAuthTries
+BINDINGS_MAX = 65_536  # bindings remembered against replay; 32 bytes each
+SESSION_ID = 16  # bytes, random, chosen by the client
+NONCE = 32  # bytes, random, in the server's hello
+NAME_MAX = 64  # characters of a user's or group's name: what fits a log line and any account
+RSA_BITS_MIN = 2_048  # below it RSA counts as broken
+RSA_BITS_MAX = 8_192  # key twice and signature still fit a proof of GREETING_MAX, and verifying stays cheap
+RSA_EXPONENT_BITS_MAX = 64  # a stranger's exponent decides what verifying costs; OpenSSL's own limit
+AGENT_MAX = 256 * KIB  # bytes of one message of an ssh-agent, as OpenSSH's own limit
+AGENT_KEYS_MAX = 2_048  # keys an agent may list, likewise
+
+# --- channels, windows, retention --------------------------------------------------------------
+CHANNEL_MAX = 65_535  # u16 of the header; 0 is the connection
+CHANNELS_PER_SESSION = 1_024  # commands at once on one session
+IDS_MAX = 4_096  # ids of commands that a session remembers; older ones are only known to be used
+WINDOW_START = 256 * KIB  # bytes the peer may send on a stream before any Credit
+WINDOW_MAX = 4 * MIB  # bytes a window grows to where the line wants it
+WINDOW_TOTAL = 16 * MIB  # bytes by which all windows of one session may have grown
+CREDIT_MAX = 64 * MIB  # bytes a Credit may run ahead of what was sent: more is a protocol error
+ACK_BYTES = 256 * KIB  # an Ack is due after so many bytes ...
+ACK_FRAMES = 512  # ... or so many frames, half of what a sender keeps before it pauses ...
+ACK_DELAY = 0.05  # ... or so many seconds
+RETAIN_BYTES = 4 * MIB  # unacknowledged bytes a sender keeps before it stops reading the child
+RETAIN_FRAMES = 1_024  # unacknowledged control frames likewise
+UNANSWERED_BYTES = 16 * MIB  # unacknowledged bytes beyond which a client that still asks is cut off
+UNANSWERED_FRAMES = 16_384  # likewise frames: 16 for each channel it may have open
+
+# --- commands ----------------------------------------------------------------------------------
+LINGER = 1.0  # seconds that a background child may hold the pipes of an ended command
+KILL_AFTER = 2.0  # seconds between TERM and KILL
+CLIENT_PATIENCE = 2.0  # seconds a signalled client waits for the command before it says goodbye
+PIPE_BULK = MIB  # bytes of a child's pipe once a full read has shown bulk
+TIMEOUT_MAX = 366 * 86_400.0  # seconds a rule or a request may ask for: no clock or poll overflows on it
+UMASK = 0o022  # of every command that a rule does not say more about
+
+ORDERS_MAX = 16 * MIB  # bytes that wait for the runner before the server calls itself busy
+
+# --- connections -------------------------------------------------------------------------------
+KEEPALIVE_IDLE = 15.0  # seconds of silence before a ping
+KEEPALIVE_TIMEOUT = 30.0  # seconds of silence after the ping before the peer counts as gone
+AGENT_TIMEOUT = 60.0  # seconds for an ssh-agent, which may ask its user before it signs
+CONNECT_TIMEOUT = 10.0  # seconds for address, TCP, TLS and the server's hello
+WRITE_HIGH_WATER = 512 * KIB  # bytes queued on a socket before its sources pause
+DRAIN = 10.0  # seconds that running commands have after SIGTERM
+PARTING = 1.0  # seconds that last words have on their way out
+BACKLOG = 512  # pending connections of a listening socket
+DEFAULT_PORT = 5512
+
+# --- files -------------------------------------------------------------------------------------
+POLICY_MAX = MIB  # bytes of an allow list
+POLICY_LINE_MAX = 4 * KIB  # bytes of one line of it
+POLICY_SHOWN_MAX = 200  # characters of somebody's words in one message: a denial is one short line
+INCLUDE_DEPTH = 16  # nested %include
+KEY_FILE_MAX = 64 * KIB  # bytes of a key, and of one line of a file of keys
+KEY_LIST_MAX = 4 * MIB  # bytes of authorized_keys or known_hosts
+CONFIG_MAX = MIB  # bytes of config.toml

@@ -1,0 +1,1 @@
+"""The policy: text -> Policy; decide(policy, request) -> Permit, Deny or Missing. No I/O at all."""

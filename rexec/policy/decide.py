@@ -1,0 +1,197 @@
+"""The decision: a pure function, and the only place that makes a `Permit`.
+
+User, groups and argv choose the rule: the first that matches wins. What is asked for besides is
+judged by that rule alone, row by row of `CONDITIONS`; a refusal does not fall through to a later
+rule. A denial names the nearest rule, but only among those that the asker may use.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rexec.limits import TIMEOUT_MAX
+from rexec.policy import environment, paths
+from rexec.policy.arguments import FREE, match
+from rexec.policy.request import Request
+from rexec.policy.rules import Deny, Missing, Permit
+from rexec.policy.wording import closest, quoted, show, shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rexec.policy.arguments import Miss
+    from rexec.policy.rules import Decision, Policy, Rule
+
+
+_TERM = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._+-]{0,63})?")  # it names a file to terminfo
+
+
+def decide(policy: Policy, request: Request) -> Decision:
+    """Judge one request; the same policy and request give the same decision, always."""
+    flaw = _malformed(request)
+    if flaw is not None:
+        return Deny(flaw)
+    misses: list[tuple[Rule, Miss]] = []
+    for rule in candidates(policy, request):
+        miss = match(rule.patterns, request.words)
+        if miss is None:
+            return _judge(policy, rule, request)
+        misses.append((rule, miss))
+    return _nearest(policy, request, misses)
+
+
+def candidates(policy: Policy, request: Request) -> Iterator[Rule]:
+    """Give the rules for this command word, as spelled, that are for the asker, in their order."""
+    groups = policy.groups_of(request.user, request.groups)
+    return (rule for rule in policy.index.get(request.words[0], ()) if rule.is_for(request.user, groups))
+
+
+def self_test(policy: Policy, word: str) -> bool:
+    """Tell whether the command `word`, made up by the caller, is denied to everybody."""
+    whos = [who for rule in policy.rules for who in (rule.section, rule.grant.whom)]
+    users = {word, *policy.memberships}.union(*(who.users for who in whos))
+    groups = frozenset(policy.groups).union(*(who.groups for who in whos))
+    return all(isinstance(decide(policy, plain_request(user, (word,), groups)), Deny) for user in users)
+
+
+def plain_request(user: str, words: tuple[str, ...], groups: frozenset[str] = frozenset()) -> Request:
+    """Make a request that asks for nothing but its words, for questions about the policy itself."""
+    return Request(user=user, groups=groups, words=words, peer="", connection="", now=0.0, pty_allowed=True)
+
+
+def _malformed(request: Request) -> str | None:
+    """Say what no rule could ever allow."""
+    if request.form != "argv":
+        return f"a command of the form {quoted(request.form)} is not known to this server"
+    if not request.words or not request.words[0]:
+        return "the command has no name" if request.words else "there is no command"
+    for index, word in enumerate(request.words):
+        if "\0" in word:
+            return f"{_asked(request)} a NUL byte in argument {index}"
+    asked = [*(text for pair in request.env for text in pair), request.cwd or "", request.pty or ""]
+    if any("\0" in text for text in asked):
+        return f"{_asked(request)} a NUL byte in what is asked for besides"
+    return None if request.user else "nobody asks"
+
+
+def _judge(policy: Policy, rule: Rule, request: Request) -> Decision:
+    for condition in CONDITIONS:
+        refusal = condition(policy, rule, request)
+        if refusal is not None:
+            return Deny(f"{_asked(request)} {rule.label} {refusal}", rule.label)
+    if rule.program is None:
+        place = "not there" if rule.command.startswith("/") else f"not in {':'.join(policy.path)}"
+        return Missing(
+            f"{_asked(request)} {rule.label} allows it, but {show([rule.command])} is {place}", rule.label
+        )
+    return _permit(policy, rule, rule.program.path, request)
+
+
+def _permit(policy: Policy, rule: Rule, path: str, request: Request) -> Permit:
+    grant = rule.grant
+    asked = None if request.cwd is None else paths.joined(_home(policy, rule), request.cwd)
+    limits = [limit for limit in (grant.timeout, request.timeout) if limit is not None]
+    return Permit(
+        rule=rule,
+        grant=grant,
+        path=path,
+        argv=request.words,
+        env=environment.child_environment(policy, rule, request),
+        cwd=_home(policy, rule) if asked is None else asked,
+        cwd_root=grant.cwd_ask if asked is not None and grant.cwd_ask != "/" else None,
+        timeout=min(TIMEOUT_MAX, *limits) if limits else None,
+        pty=request.pty,
+        stdin=grant.stdin and request.stdin,
+        umask=grant.umask,
+        linger=grant.linger,
+        background_keep=grant.background_keep,
+    )
+
+
+def _home(policy: Policy, rule: Rule) -> str:
+    return policy.account.home if rule.grant.cwd is None else rule.grant.cwd
+
+
+# --- what is asked for besides the words ----------------------------------------------------------
+
+
+def _judge_terminal(policy: Policy, rule: Rule, request: Request) -> str | None:
+    if request.pty is None:
+        return "runs with a terminal only (-t)" if rule.grant.pty == "only" else None
+    if rule.grant.pty == "no":
+        return "gives no terminal"
+    if not request.pty_allowed:
+        return "would give a terminal, but the key does not (no-pty)"
+    return None if _TERM.fullmatch(request.pty) else f"takes no terminal of the type {quoted(request.pty)}"
+
+
+def _judge_variables(policy: Policy, rule: Rule, request: Request) -> str | None:
+    fixed = dict(rule.grant.env_set)
+    for name, _ in request.env:
+        if not environment.is_variable(name):
+            return f"passes no variable {quoted(name)}: that is no name"
+        if name in fixed:
+            return f"sets the variable {show([name])} itself"
+        if environment.never_passes(name):
+            return f"cannot pass the variable {show([name])}: it is never taken from a client"
+        if not environment.passes(rule.grant.env_pass, name):
+            return f"does not pass the variable {show([name])}"
+    return None
+
+
+def _judge_directory(policy: Policy, rule: Rule, request: Request) -> str | None:
+    if request.cwd is None:
+        return None
+    root = rule.grant.cwd_ask
+    if root is None:
+        return "does not let the client choose the directory"
+    path = paths.joined(_home(policy, rule), request.cwd)
+    if path is None:
+        return f"takes no directory {quoted(request.cwd)}"
+    return (
+        None if paths.is_beneath(root, path) else f"takes directories under {root} only, not {quoted(path)}"
+    )
+
+
+def _judge_timeout(policy: Policy, rule: Rule, request: Request) -> str | None:
+    if request.timeout is None or request.timeout > 0:  # false for NaN too
+        return None
+    return "takes no timeout that is not above 0"
+
+
+CONDITIONS = (_judge_terminal, _judge_variables, _judge_directory, _judge_timeout)
+
+
+# --- near misses ----------------------------------------------------------------------------------
+
+
+def _asked(request: Request) -> str:
+    return f'"{show(request.words)}":'
+
+
+def _nearest(policy: Policy, request: Request, misses: list[tuple[Rule, Miss]]) -> Deny:
+    if not misses:
+        return _unknown(policy, request)
+    rule, miss = max(misses, key=lambda pair: pair[1].position)
+    return Deny(f"{_asked(request)} {rule.label} allows {allowed_by(rule)} ({miss.text})", rule.label)
+
+
+def allowed_by(rule: Rule) -> str:
+    """Say what the words of a rule allow."""
+    if not rule.patterns:
+        return f'"{show([rule.command])}" without arguments'
+    exactly = "" if rule.patterns[-1] == FREE else "exactly "
+    return f'{exactly}"{shown(rule.text)}"'
+
+
+def _unknown(policy: Policy, request: Request) -> Deny:
+    """Name a close spelling, found among the asker's own rules so that nothing of others is told."""
+    word = request.words[0]
+    mine = {rule.command: rule for rule in reversed(policy.rules_for(request.user, request.groups))}
+    text = f"{_asked(request)} no rule of {policy.name} allows {quoted(word)}"
+    near = closest(word, mine)
+    if near is None:
+        return Deny(text)
+    rule = mine[near]
+    return Deny(f"{text}; did you mean {quoted(near)} ({rule.label})?", rule.label)

@@ -1,0 +1,40 @@
+"""What is asked: all that a decision depends on, so that `decide` looks nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One command that somebody asks for.
+
+    Strings from the wire are decoded by `text_of`, so that every byte survives. `groups` are those
+    of the key; those of ``%group`` are added by `decide`. `timeout` is in seconds, `now` is Unix
+    time, `pty` the TERM of the client where it asks for a terminal, `peer` the address as text or ""
+    for a Unix socket, `connection` the value of REXEC_CONNECTION, `pty_allowed` what the key says.
+    """
+
+    user: str
+    groups: frozenset[str]
+    words: tuple[str, ...]
+    peer: str
+    connection: str
+    now: float
+    pty_allowed: bool
+    form: str = "argv"
+    env: tuple[tuple[str, str], ...] = ()
+    cwd: str | None = None
+    timeout: float | None = None
+    pty: str | None = None
+    stdin: bool = True
+
+
+def text_of(data: bytes) -> str:
+    """Decode bytes of the wire; `bytes_of` gives back exactly the same."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def bytes_of(text: str) -> bytes:
+    """Encode what `text_of` decoded, for the kernel."""
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,143 @@
+"""The values of the room: a policy is rules; a decision is a permit, a denial or a missing program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rexec.limits import LINGER, UMASK
+from rexec.policy.who import EVERYONE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rexec.policy.arguments import Pattern
+    from rexec.policy.disk import Account, Found
+    from rexec.policy.problems import Problem
+    from rexec.policy.who import Who
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What the options of a rule say; without any, what every command gets."""
+
+    about: str = ""
+    whom: Who = EVERYONE  # narrows the section
+    timeout: float | None = None  # seconds
+    cwd: str | None = None  # None: the home of the account
+    cwd_ask: str | None = None  # the root under which the client may choose; None: it may not
+    env_set: tuple[tuple[str, str], ...] = ()
+    env_pass: tuple[str, ...] = ()  # names, or a name and * behind it
+    pty: str = "yes"  # no, yes, only
+    stdin: bool = True
+    background_keep: bool = False
+    umask: int = UMASK
+    linger: float = LINGER  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One line of the allow list with its options; `program` is None where none was found."""
+
+    name: str
+    line: int
+    text: str  # as written, without options and comment
+    command: str
+    program: Found | None
+    patterns: tuple[Pattern, ...]
+    bare: bool  # nothing stands behind the command
+    section: Who = EVERYONE
+    grant: Grant = Grant()
+
+    @property
+    def label(self) -> str:
+        """Name the rule as everybody sees it: ``cmds.txt:4``."""
+        return f"{self.name}:{self.line}"
+
+    @property
+    def about(self) -> str:
+        return self.grant.about
+
+    def is_for(self, user: str, groups: frozenset[str]) -> bool:
+        return self.section.includes(user, groups) and self.grant.whom.includes(user, groups)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One generation of an allow list; nothing in it ever changes."""
+
+    name: str
+    generation: str  # SHA-256 of the text, in hex
+    account: Account
+    path: tuple[str, ...]
+    groups: Mapping[str, frozenset[str]]  # of %group: the users of each
+    rules: tuple[Rule, ...]
+    strict: bool = False
+    warnings: tuple[Problem, ...] = ()  # and notes
+    index: Mapping[str, tuple[Rule, ...]] = field(init=False, repr=False, compare=False)
+    memberships: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index rules by command word and groups by user, so that a decision takes microseconds."""
+        index: dict[str, list[Rule]] = {}
+        for rule in self.rules:
+            index.setdefault(rule.command, []).append(rule)
+        memberships: dict[str, set[str]] = {}
+        for group, users in self.groups.items():
+            for user in users:
+                memberships.setdefault(user, set()).add(group)
+        object.__setattr__(self, "index", {word: tuple(rules) for word, rules in index.items()})
+        object.__setattr__(self, "memberships", {user: frozenset(of) for user, of in memberships.items()})
+
+    def groups_of(self, user: str, own: frozenset[str] = frozenset()) -> frozenset[str]:
+        """Unite the groups that the key gave (`own`) and those of %group."""
+        return own | self.memberships.get(user, frozenset())
+
+    def rules_for(self, user: str, own: frozenset[str]) -> list[Rule]:
+        """List the rules that are for this user, in their order; `own` are the groups of the key."""
+        groups = self.groups_of(user, own)
+        return [rule for rule in self.rules if rule.is_for(user, groups)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """The right to start one program once; only `decide` makes one, and `process` starts nothing else.
+
+    `argv` is the client's, never rewritten. `cwd_root`, where not None, is an obligation: whoever
+    starts the program resolves the links of `cwd` and refuses when it has left this directory.
+    """
+
+    rule: Rule
+    grant: Grant
+    path: str
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    cwd: str
+    cwd_root: str | None
+    timeout: float | None
+    pty: str | None
+    stdin: bool  # False: the child reads /dev/null and the client's bytes are dropped
+    umask: int
+    linger: float
+    background_keep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """The policy says no; `rule` is the label of the nearest rule that the asker may see."""
+
+    message: str
+    rule: str | None = None
+    exit_code: int = field(default=126, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The policy says yes, and the program was not there when the file was read."""
+
+    message: str
+    rule: str
+    exit_code: int = field(default=127, init=False)
+
+
+Decision = Permit | Deny | Missing

@@ -1,0 +1,77 @@
+"""How words that came from outside are shown, and which known word was probably meant.
+
+Whatever is shown here may stand on a terminal or in a log: it is one line, without control
+characters, escapes or marks that reorder text, and short however much was sent.
+"""
+
+from __future__ import annotations
+
+from rexec.limits import POLICY_SHOWN_MAX
+from rexec.text import neutral
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_CLOSEST_MAX = 64  # characters: no name that somebody mistyped is longer
+
+
+def shown(text: str) -> str:
+    """Show text as it was written, so far as it fits."""
+    return _short(neutral(text[: POLICY_SHOWN_MAX + 1]), cut=False)
+
+
+def quoted(word: str) -> str:
+    """Show one word in double quotes."""
+    clear = word[:POLICY_SHOWN_MAX].replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + _short(neutral(clear), cut=len(word) > POLICY_SHOWN_MAX) + '"'
+
+
+def show(words: Iterable[str]) -> str:
+    """Show an argument vector as one would type it, so far as it fits."""
+    typed: list[str] = []
+    length = 0
+    for word in words:
+        if length > POLICY_SHOWN_MAX:  # more words than anybody reads: their number costs nothing
+            break
+        typed.append(_typed(word[: POLICY_SHOWN_MAX + 1]))
+        length += len(typed[-1]) + 1
+    return _short(" ".join(typed), cut=False)
+
+
+def _typed(word: str) -> str:
+    if word and not any(char in " '\"\\" for char in word):
+        return neutral(word)
+    return "'" + neutral(word.replace("\\", "\\\\").replace("'", "\\'")) + "'"
+
+
+def _short(text: str, *, cut: bool) -> str:
+    if cut or len(text) > POLICY_SHOWN_MAX:
+        return text[:POLICY_SHOWN_MAX] + "..."
+    return text
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """Find the known word that is one slip of the fingers away, or has another directory in front."""
+    if not 1 < len(word) <= _CLOSEST_MAX:
+        return None
+    name = word.rpartition("/")[2]
+    for candidate in known:
+        if candidate != word and (candidate.rpartition("/")[2] == name or _is_one_slip(word, candidate)):
+            return candidate
+    return None
+
+
+def _is_one_slip(word: str, other: str) -> bool:
+    """Tell whether one letter is missing, extra, wrong or two neighbours are swapped."""
+    if abs(len(word) - len(other)) > 1:
+        return False
+    start = 0
+    while start < min(len(word), len(other)) and word[start] == other[start]:
+        start += 1
+    left, right = word[start:], other[start:]
+    while left and right and left[-1] == right[-1]:
+        left, right = left[:-1], right[:-1]
+    if len(left) == 2:
+        return left == right[::-1]
+    return len(left) < 2 and len(right) < 2 and min(len(word), len(other)) > 2

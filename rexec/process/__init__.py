@@ -1,0 +1,1 @@
+"""The children: starting what a permit allows, and ending all of it."""

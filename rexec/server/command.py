@@ -1,0 +1,299 @@
+"""One command on its channel: the pump between a child's pipes and frames.
+
+Output is read only as far as the client's window, the link and the session allow, so that a slow
+reader stops that child and nothing else, and nobody buffers without bound.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from rexec.limits import DATA_MAX, HEADER_SIZE, KIB, PIPE_BULK
+from rexec.process.pty import eof_character, set_size
+from rexec.protocol import frames as f
+from rexec.protocol.frames import Cause, Stream
+from rexec.server import orders
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from rexec.server.session import Session
+
+_BULK = 64 * KIB  # a read that empties a whole default pipe shows bulk
+_ROOM = memoryview(bytearray(HEADER_SIZE + DATA_MAX))  # one loop, one thread: one buffer for all reads
+
+
+class Command:
+    """A patron of the runner's desk, and the owner of a child's descriptors."""
+
+    def __init__(self, session: Session, channel: int, child: int) -> None:
+        self.session = session
+        self.channel = channel
+        self.child = child
+        self._loop = session.loop
+        self._outputs: dict[Stream, int] = {}
+        self._reading: set[Stream] = set()
+        self._large: set[Stream] = set()
+        self._read = {Stream.STDOUT: 0, Stream.STDERR: 0}  # bytes taken from the child
+        self._stdin = -1
+        self._queue = bytearray()  # one piece of memory, in however many frames it came
+        self._stdin_ended = False
+        self._begun = False
+        self._pid = 0
+        self._drained = False
+        self._truncated = False
+        self._lingered = False
+        self._linger = 0.0
+        self._linger_timer: asyncio.TimerHandle | None = None
+        self._leaving: Cause | None = None
+        self._terminal = False
+        self._eof_typed = False
+        self._message = ""  # for the client, where the end was not the command's own
+
+    # --- what the client says -----------------------------------------------------------------
+
+    def frame(self, frame: f.Frame) -> None:
+        """Take one frame of this channel."""
+        match frame:
+            case f.Stdin():
+                self._queue += frame.data
+                self._write()
+            case f.Eof():
+                self._stdin_ended = True
+                self._write()
+            case f.Stop():
+                self._stop(frame.stream)
+            case f.Credit():
+                self._resume(frame.stream)
+            case f.Signal():
+                self.session.desk.order(orders.Send(self.child, frame.name))
+            case f.Resize() if self._terminal and self._stdin >= 0:
+                set_size(self._stdin, frame.columns, frame.rows, frame.width, frame.height)
+            case _:
+                pass
+
+    def writable(self, yes: bool) -> None:
+        """The link took up speed again, or has to be spared."""
+        for stream in tuple(self._outputs):
+            if yes:
+                self._resume(stream)
+            else:
+                self._pause(stream)
+
+    def leave(self, cause: Cause) -> None:
+        """End the command: nobody waits for it any more, or the server stops."""
+        if self._leaving is None:
+            self._leaving = cause
+            self.session.desk.order(orders.End(self.child, cause))
+
+    def abandon(self) -> None:
+        """End the command of a client that is gone."""
+        self.leave(Cause.LOST)
+        for stream in tuple(self._outputs):
+            self._close_output(stream)
+        self._close_stdin()
+        self._settle()
+
+    # --- what the runner says -----------------------------------------------------------------
+
+    def begun(self, report: orders.Begun, descriptors: list[int]) -> None:
+        self._begun = True
+        self._pid = report.pid
+        self._linger = report.linger_ms / 1000
+        if len(descriptors) < (1 if report.terminal else 2 + report.stdin):
+            self._starved(descriptors)
+            return
+        if report.terminal:
+            self._terminal = True
+            self._stdin = os.dup(descriptors[0])
+        elif report.stdin:
+            self._stdin = descriptors.pop(0)
+        self._outputs = dict(zip((Stream.STDOUT, Stream.STDERR), descriptors, strict=False))
+        for descriptor in (self._stdin, *descriptors):
+            if descriptor >= 0:
+                os.set_blocking(descriptor, False)
+        if self.session.gone:
+            self.abandon()
+            return
+        self._send(f.Started(report.rule, report.terminal))
+        for stream in tuple(self._outputs):
+            self._resume(stream)
+        self._write()
+
+    def _starved(self, descriptors: list[int]) -> None:
+        """Give a child up whose streams this process could not take: it has too many open already."""
+        for descriptor in descriptors:
+            os.close(descriptor)
+        self._message = "the server has too many files open"
+        self.leave(Cause.LOST)
+        self._settle()
+
+    def rejected(self, report: orders.Rejected) -> None:
+        self._send(f.Denied(report.message, report.rule))
+        self.session.forget(self)
+
+    def broken(self, report: orders.Broken) -> None:
+        self._send(f.Failed(report.exit_code, report.message, report.rule))
+        self.session.forget(self)
+
+    def over(self) -> None:
+        """The leader is gone and somebody holds its pipes: they have until the linger."""
+        if not self._drained:
+            self._linger_timer = self._loop.call_later(self._linger, self._cut)
+
+    def ended(self, report: orders.Ended) -> None:
+        exit_frame = f.Exit(
+            report.cause,
+            report.status,
+            report.signal,
+            self._message,
+            stdout=self._read[Stream.STDOUT],
+            stderr=self._read[Stream.STDERR],
+            truncated=self._truncated,
+            lingered=self._lingered,
+            user_us=report.user_us,
+            system_us=report.system_us,
+            max_rss_kib=report.max_rss_kib,
+            wall_us=report.wall_us,
+        )
+        self._close_stdin()
+        self._send(exit_frame)
+        self.session.forget(self)
+
+    def orphaned(self) -> None:
+        """End what runs: the runner is gone, and nobody else will."""
+        if self._pid:
+            try:
+                os.killpg(self._pid, signal.SIGKILL)
+            except OSError:
+                pass  # it has ended, or is another user's
+
+    # --- output -------------------------------------------------------------------------------
+
+    def _resume(self, stream: Stream) -> None:
+        if stream in self._outputs and stream not in self._reading and not self._is_blocked(stream):
+            self._reading.add(stream)
+            self._loop.add_reader(self._outputs[stream], self._readable, stream)
+
+    def _pause(self, stream: Stream) -> None:
+        if stream in self._reading:
+            self._reading.discard(stream)
+            self._loop.remove_reader(self._outputs[stream])
+
+    def _is_blocked(self, stream: Stream) -> bool:
+        return not self.session.may_send() or not self.session.room(self.channel, stream)
+
+    def _readable(self, stream: Stream) -> None:
+        size = min(self.session.room(self.channel, stream), DATA_MAX)
+        if not size or not self.session.may_send():
+            self._pause(stream)
+            return
+        descriptor = self._outputs[stream]
+        try:
+            count = os.readv(descriptor, [_ROOM[HEADER_SIZE : HEADER_SIZE + size]])
+        except BlockingIOError:
+            return
+        except OSError:  # EIO: nobody has the terminal open any more
+            count = 0
+        if not count:
+            self._close_output(stream)
+            self._send(f.Eof(stream))
+            self._settle()
+            return
+        if count >= _BULK and stream not in self._large:
+            self._large.add(stream)
+            _grow(descriptor)
+        self._read[stream] += count
+        self.session.send_data(self.channel, stream, _ROOM[: HEADER_SIZE + count])
+
+    def _stop(self, stream: Stream) -> None:
+        """The client reads no more of this: the child gets SIGPIPE where it goes on writing."""
+        if stream in self._outputs:
+            self._truncated = True
+            self._close_output(stream)
+            self._settle()
+
+    def _close_output(self, stream: Stream) -> None:
+        self._pause(stream)
+        os.close(self._outputs.pop(stream))
+
+    def _cut(self) -> None:
+        """The linger is over: go without those who still hold the pipes."""
+        if self._leaving is None and any(self._is_blocked(stream) for stream in self._outputs):
+            self._linger_timer = self._loop.call_later(self._linger, self._cut)
+            return  # it is the client that has not taken what is there
+        for stream in tuple(self._outputs):
+            self._lingered = True
+            self._close_output(stream)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Tell the runner once nothing more will be read."""
+        if self._outputs or self._drained or not self._begun:
+            return
+        self._drained = True
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+        read = self._read
+        self.session.desk.order(orders.Drained(self.child, read[Stream.STDOUT], read[Stream.STDERR]))
+
+    # --- input --------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        """Give the child what it takes; credit what it took."""
+        if not self._begun:
+            return
+        consumed = 0
+        while self._queue and self._stdin >= 0:
+            try:
+                count = os.write(self._stdin, self._queue)
+            except BlockingIOError:
+                self._loop.add_writer(self._stdin, self._write)
+                break
+            except OSError:  # EPIPE: it closed its stdin, or is gone
+                self._close_stdin()
+                self._send(f.Stop(Stream.STDIN))
+                break
+            consumed += count
+            del self._queue[:count]
+        if self._stdin < 0:
+            consumed += len(self._queue)
+            self._queue.clear()
+        elif not self._queue:
+            self._loop.remove_writer(self._stdin)
+            if self._stdin_ended:
+                self._end_stdin()
+        if consumed:
+            self.session.consume(self.channel, Stream.STDIN, consumed)
+
+    def _end_stdin(self) -> None:
+        """Let the child see the end: a pipe is closed, at a terminal its end-of-file character is typed."""
+        if not self._terminal:
+            self._close_stdin()
+        elif not self._eof_typed:
+            self._eof_typed = True
+            try:
+                os.write(self._stdin, eof_character(self._stdin))
+            except OSError:
+                pass  # gone, or so full that nobody reads it
+
+    def _close_stdin(self) -> None:
+        if self._stdin >= 0:
+            self._loop.remove_writer(self._stdin)
+            os.close(self._stdin)
+            self._stdin = -1
+
+    def _send(self, frame: f.Frame) -> None:
+        if not self.session.gone:
+            self.session.send(frame, self.channel)
+
+
+def _grow(descriptor: int) -> None:
+    """Make a pipe larger once it has shown bulk; past the quota of pipe(7) it stays as it is."""
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BULK)
+    except OSError:
+        pass

@@ -1,0 +1,71 @@
+"""What a server is told: the options of `rexec-server`, each with its default."""
+
+from __future__ import annotations
+
+from rexec.errors import UsageError
+from rexec.limits import DRAIN, GRACE
+from rexec.transport.address import parse_address
+
+DEFAULT_LISTEN = "127.0.0.1:5512"
+
+
+class Settings:
+    """The settings of one server; paths are as given, None where nothing was said."""
+
+    __slots__ = (
+        "allow_list",
+        "authorized_keys",
+        "drain",
+        "grace",
+        "home",
+        "host_key",
+        "listen",
+        "no_tls",
+        "provision",
+        "tls_cert",
+        "tls_key",
+    )
+
+    def __init__(
+        self,
+        allow_list: str,
+        home: str,
+        *,
+        listen: tuple[str, ...] = (),
+        authorized_keys: str | None = None,
+        host_key: str | None = None,
+        tls_cert: str | None = None,
+        tls_key: str | None = None,
+        no_tls: bool = False,
+        provision: bool = True,
+        drain: float = DRAIN,
+        grace: float = GRACE,
+    ) -> None:
+        self.allow_list = allow_list
+        self.home = home
+        self.listen = tuple(parse_address(text) for text in listen or (DEFAULT_LISTEN,))
+        self.authorized_keys = authorized_keys
+        self.host_key = host_key
+        self.tls_cert = tls_cert
+        self.tls_key = tls_key
+        self.no_tls = no_tls
+        self.provision = provision and authorized_keys is None and host_key is None
+        self.drain = drain
+        self.grace = grace
+        self._check()
+
+    def _check(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise UsageError("--tls-cert and --tls-key go together")
+        if self.no_tls and self.tls_cert is not None:
+            raise UsageError("--no-tls and --tls-cert exclude each other")
+        if self.no_tls:
+            self._check_local()
+
+    def _check_local(self) -> None:
+        for address in self.listen:
+            if not address.is_local:
+                raise UsageError(
+                    f"--no-tls is refused for {address}: anyone on the way could read and change everything",
+                    hint="--no-tls is taken for unix: and loopback addresses alone",
+                )

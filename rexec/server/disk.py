@@ -1,0 +1,93 @@
+"""The allow list on the disk, and the disk's answers to the parser's questions."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+
+from rexec import files
+from rexec.limits import POLICY_MAX
+from rexec.policy.disk import Account, Found
+from rexec.policy.parse import parse
+from rexec.text import neutral
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rexec.policy.rules import Policy
+
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH  # "writable by others" means group or other
+_LINKS_MAX = 40  # links followed for one path, as the kernel
+
+
+def load(path: str, name: str | None = None) -> Policy:
+    """Read an allow list; raise `PolicyRefused` when it is bad, `ConfigError` when it cannot be trusted.
+
+    Messages and labels call it `name`, or else the last part of `path`.
+    """
+    text = files.read_trusted(path, POLICY_MAX)
+    return parse(text, neutral(os.path.basename(path)) if name is None else name, LocalDisk())
+
+
+class LocalDisk:
+    """This machine, asked once for each program of a file."""
+
+    def find(self, command: str, path: tuple[str, ...]) -> Found | None:
+        """Find a program by absolute path, or by name along `path`."""
+        places = [command] if command.startswith("/") else [os.path.join(place, command) for place in path]
+        for place in places:
+            found = _look_at(place)
+            if found is not None:
+                return found
+        return None
+
+    def account(self) -> Account:
+        """Name the account of this process; HOME is no witness, the password file is."""
+        try:
+            entry = pwd.getpwuid(os.geteuid())
+        except KeyError:
+            return Account(str(os.geteuid()), "/")
+        return Account(entry.pw_name, entry.pw_dir if entry.pw_dir.startswith("/") else "/")
+
+    def is_directory(self, path: str) -> bool:
+        """Tell whether `path` is a directory now."""
+        return os.path.isdir(path)
+
+
+def _look_at(place: str) -> Found | None:
+    try:
+        if os.path.isfile(place) and os.access(place, os.X_OK):
+            return Found(place, tuple(_lax_places(place)))
+    except OSError:  # it went away while it was looked at
+        pass
+    return None
+
+
+def _lax_places(program: str) -> Iterator[str]:
+    """Say where others could put another program: the file, and each directory on the way to it."""
+    if os.stat(program).st_mode & _OTHERS:
+        yield f"{neutral(program)} is writable by others"
+    above = dict.fromkeys(directory for hop in _hops(program) for directory in _directories_above(hop))
+    for directory in above:
+        if os.stat(directory).st_mode & _OTHERS:
+            yield f"{neutral(directory)}, above {neutral(program)}, is writable by others"
+
+
+def _hops(path: str) -> Iterator[str]:
+    """Give the path as spelled, and what each link on the way makes of it."""
+    yield path
+    for _ in range(_LINKS_MAX):
+        directory = os.path.realpath(os.path.dirname(path))
+        path = os.path.join(directory, os.path.basename(path))
+        yield path
+        if not os.path.islink(path):
+            return
+        path = os.path.join(directory, os.readlink(path))
+
+
+def _directories_above(path: str) -> Iterator[str]:
+    while path != "/":
+        path = os.path.dirname(path)
+        yield path

@@ -1,0 +1,157 @@
+"""From the first byte to the welcome: everything a stranger can make the server do is here.
+
+Only hello and proof are parsed, one deadline holds for all of it, and every refusal has the same words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING
+
+from rexec.errors import RemoteProtocolError
+from rexec.limits import NONCE, PROOFS_MAX, SESSION_ID
+from rexec.protocol import frames as f
+from rexec.protocol.connection import Connection
+from rexec.protocol.frames import Farewell
+from rexec.protocol.state import Handshake, Role
+from rexec.server import orders
+from rexec.server.session import Session
+from rexec.transport.dial import name_of, peer_uid
+from rexec.transport.link import mapped
+
+if TYPE_CHECKING:
+    from rexec.server.listener import Listener
+    from rexec.server.orders import Message
+    from rexec.transport.link import Link
+
+REFUSAL = "not accepted"
+
+
+class Greeting:
+    """The owner of a link whose client is a stranger."""
+
+    def __init__(self, listener: Listener, link: Link) -> None:
+        self._listener = listener
+        self._link = link
+        self._connection = Connection(Role.SERVER)
+        self._number = listener.desk.number()
+        self._nonce = secrets.token_bytes(NONCE)
+        self._deadline = asyncio.get_running_loop().call_later(listener.grace, self._too_late)
+        self._over = False
+        self._peer = ""
+        self._here = ""
+        self._ends = ""
+        link.owner = self
+        listener.strangers.add(self)
+
+    # --- the link -----------------------------------------------------------------------------
+
+    def opened(self) -> None:
+        self._peer, self._ends = _ends(self._link)
+        self._here = name_of(self._link.here)
+        is_unix = self._link.tls is None and not self._peer
+        if is_unix and peer_uid(self._link.socket) not in self._listener.uids:
+            self._end(None, "another user's process on the socket")
+            return
+        host_key = b"" if self._link.tls is not None else self._listener.host_public.blob
+        hello = f.ServerHello(self._nonce, host_key, self._listener.software)
+        self._link.write(self._connection.send(hello))
+
+    def received(self, data: memoryview) -> None:
+        try:
+            self._connection.receive_data(data)
+            while not self._over and (event := self._connection.next_event()) is not None:
+                self._frame(event[1])
+        except RemoteProtocolError as error:
+            self._end(Farewell.PROTOCOL_ERROR, str(error))
+
+    def ended(self) -> None:
+        self._end(None, "end of file")
+
+    def writable(self, yes: bool) -> None:
+        pass  # a greeting is smaller than any buffer
+
+    def lost(self, error: Exception | None) -> None:
+        self._end(None, mapped(error))
+        self._listener.link_gone(self._link)
+
+    # --- frames -------------------------------------------------------------------------------
+
+    def _frame(self, frame: f.Frame) -> None:
+        match frame:
+            case f.ClientHello():
+                if len(frame.session) != SESSION_ID:
+                    raise RemoteProtocolError("session id of a wrong length")
+            case f.Proof():
+                self._judge(frame)
+            case _:
+                raise AssertionError(f"{type(frame).__name__} before the welcome")
+
+    def _judge(self, proof: f.Proof) -> None:
+        finished = b"" if self._link.tls is None else self._link.tls.binding or b""
+        order = orders.Judge(
+            self._number, self._number, proof.method, proof.user, proof.body, self._connection.client_hello,
+            finished, self._nonce, self._here, self._peer, self._ends,
+        )  # fmt: skip
+        self._listener.desk.judge(order, self._judged)
+
+    def _judged(self, report: Message) -> None:
+        assert isinstance(report, orders.Judged)
+        if self._over:
+            if report.accepted:
+                self._listener.desk.order(orders.Leave(self._number))
+            return
+        if report.accepted:
+            self._welcome(report.user)
+        elif self._connection.proofs >= PROOFS_MAX:
+            self._end(Farewell.UNAUTHENTICATED, "too many proofs")
+        else:
+            self._link.write(self._connection.refuse(REFUSAL))
+            self.received(memoryview(b""))
+
+    def _welcome(self, user: str) -> None:
+        host_proof = b""
+        if self._link.tls is None:
+            host_proof = self._listener.prove_host(self._nonce, self._here, self._connection, user)
+        self._link.write(self._connection.accept(f.Welcome(user, host_proof=host_proof)))
+        self._done()
+        session = Session(self._listener, self._link, self._connection, self._number, user)
+        self._listener.welcomed(session)
+        session.follow()
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def _too_late(self) -> None:
+        self._end(Farewell.UNAUTHENTICATED, "no proof in time")
+
+    def leave(self) -> None:
+        """End because the server stops."""
+        self._end(Farewell.DRAINING, "the server is stopping")
+
+    def _done(self) -> None:
+        self._over = True
+        self._deadline.cancel()
+        self._listener.strangers.discard(self)
+
+    def _end(self, reason: Farewell | None, why: str) -> None:
+        if self._over:
+            return
+        self._done()
+        self._listener.log.event("refused", from_=_ends(self._link)[0] or "unix", why=why)
+        ready = self._link.tls is None or self._link.tls.ready
+        if reason is not None and ready and self._connection.state is not Handshake.CLOSED:
+            self._link.write(self._connection.send(f.Goodbye(reason, why)))
+        if ready:
+            self._link.close()
+        else:
+            self._link.abort()
+
+
+def _ends(link: Link) -> tuple[str, str]:
+    """Return the peer's address, empty for a Unix socket, and both ends as SSH_CONNECTION has them."""
+    peer, here = link.peer, link.here
+    if not isinstance(peer, tuple) or not isinstance(here, tuple):
+        return "", "unix"
+    host = str(peer[0]).partition("%")[0]
+    return host.removeprefix("::ffff:"), f"{host} {peer[1]} {here[0]} {here[1]}"

@@ -1,0 +1,285 @@
+"""The listener: sockets, strangers, sessions; it has no say in what is started.
+
+It is the main process: signals come here. `SIGHUP` reloads, `SIGTERM` and `SIGINT` drain, a second one
+ends at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+import stat
+from typing import TYPE_CHECKING, Any
+
+from rexec import __version__
+from rexec.auth import publickey
+from rexec.errors import ConfigError, RexecError
+from rexec.limits import BACKLOG, PARTING
+from rexec.server.desk import Desk
+from rexec.server.greet import Greeting
+from rexec.transport.dial import name_of, words
+from rexec.transport.link import Buffers, Link
+from rexec.transport.tls import TlsLayer
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from rexec.audit.log import Log
+    from rexec.auth.keys import PublicKey
+    from rexec.auth.private import PrivateKey
+    from rexec.protocol.connection import Connection
+    from rexec.server import orders
+    from rexec.server.orders import OrderSocket
+    from rexec.server.session import Session
+    from rexec.transport.address import Address
+
+
+class Identity:
+    """Who the server is: its host key, and over TLS the context with its certificate."""
+
+    __slots__ = ("key", "public", "tls")
+
+    def __init__(self, key: PrivateKey | None, public: PublicKey, tls: ssl.SSLContext | None) -> None:
+        self.key = key
+        self.public = public
+        self.tls = tls
+
+
+class Listener:
+    """All sockets and all that came in by them."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        link: OrderSocket,
+        log: Log,
+        drain: float,
+        grace: float,
+        prepare: Callable[[], tuple[Identity, float, float]],
+    ) -> None:
+        self.log = log
+        self.identity = identity
+        self.software = f"rexec/{__version__}"
+        self.uids = (os.getuid(), 0)
+        self.draining = False
+        self.failed = False
+        self.strangers: set[Greeting] = set()
+        self.sessions: set[Session] = set()
+        self.grace = grace
+        self._drain = drain
+        self._prepare = prepare  # reads identity, drain and grace time anew
+        self._buffers = Buffers()
+        self._servers: list[asyncio.Server] = []
+        self._loop = asyncio.get_running_loop()
+        self._stopped = self._loop.create_future()
+        self._links: set[Link] = set()
+        self._silent = asyncio.Event()
+        self.desk = Desk(link, self._runner_lost)
+
+    @property
+    def host_public(self) -> PublicKey:
+        return self.identity.public
+
+    def prove_host(self, nonce: bytes, here: str, connection: Connection, user: str) -> bytes:
+        """Return the server's own proof, for a client that has no TLS to trust."""
+        key = self.identity.key
+        assert key is not None
+        return publickey.prove_host(
+            key.sign,
+            key.public,
+            nonce=nonce,
+            dialled=here,
+            server_hello=connection.server_hello,
+            client_hello=connection.client_hello,
+            user=user,
+        )
+
+    async def serve(self, sockets: list[socket.socket]) -> int:
+        """Serve until told to stop; return the exit code."""
+        _raise_descriptor_limit()
+        self._loop.set_exception_handler(self._mishap)
+        for listening in sockets:
+            server = await self._listen(listening)
+            self._servers.append(server)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop)
+        self._loop.add_signal_handler(signal.SIGHUP, self.reload)
+        for listening in sockets:  # last: who reads this may send a signal
+            self._announce(listening)
+        await self._stopped
+        self.desk.close()
+        await self._last_words()
+        return 1 if self.failed else 0
+
+    async def _listen(self, listening: socket.socket) -> asyncio.Server:
+        if listening.family == socket.AF_UNIX:
+            return await self._loop.create_unix_server(self._accept, sock=listening, backlog=BACKLOG)
+        # Inherited by what is accepted: the last flight of a handshake never waits for an Ack.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return await self._loop.create_server(self._accept, sock=listening, backlog=BACKLOG)
+
+    def _accept(self) -> Link:
+        context = self.identity.tls
+        link = Link(self._buffers, None if context is None else TlsLayer(context, server_side=True))
+        self._links.add(link)
+        Greeting(self, link)
+        return link
+
+    def link_gone(self, link: Link) -> None:
+        self._links.discard(link)
+        if not self._links:
+            self._silent.set()
+
+    async def _last_words(self) -> None:
+        """Let what was said last reach those who read; who does not is cut off."""
+        for link in tuple(self._links):
+            link.close()
+        if self._links:
+            self._silent.clear()
+            try:
+                await asyncio.wait_for(self._silent.wait(), PARTING)
+            except TimeoutError:
+                pass
+
+    def _announce(self, listening: socket.socket) -> None:
+        how = "tls" if self.identity.tls is not None else "no tls"
+        where = name_of(listening.getsockname())
+        self.log.text(f"rexec-server: listening on {where} ({how}, {self.host_public.fingerprint()})\n")
+
+    def _mishap(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Write down what the loop could not handle, such as an accept without a descriptor left."""
+        error = context.get("exception")
+        self.log.event("error", what=context.get("message"), why=f"{type(error).__name__}: {error}")
+
+    # --- sessions -----------------------------------------------------------------------------
+
+    def welcomed(self, session: Session) -> None:
+        self.sessions.add(session)
+        if self.draining:
+            session.drain(now=False)
+
+    def left(self, session: Session) -> None:
+        self.sessions.discard(session)
+        self.check_drained()
+
+    # --- signals ------------------------------------------------------------------------------
+
+    def reload(self) -> None:
+        """Read certificate and configuration again; the runner reads list and keys: all or nothing."""
+        try:
+            identity, drain, grace = self._prepare()
+        except RexecError as error:
+            self.log.event("reload", result="kept", why=str(error))
+            return
+
+        def reloaded(report: orders.Reloaded) -> None:
+            if report.accepted:
+                self.identity, self._drain, self.grace = identity, drain, grace
+
+        self.desk.reload("SIGHUP", reloaded)
+
+    def _stop(self) -> None:
+        if self.draining:
+            self._end_now()
+            return
+        self.draining = True
+        self.log.event("drain", sessions=len(self.sessions), commands=self.desk.running)
+        for server in self._servers:
+            server.close()
+        for stranger in tuple(self.strangers):
+            stranger.leave()
+        self._loop.call_later(self._drain, self._end_now)
+        self.check_drained()
+
+    def _end_now(self) -> None:
+        for session in tuple(self.sessions):
+            session.drain(now=True)
+        self.check_drained()
+
+    def check_drained(self) -> None:
+        """Let idle clients go while draining, and stop when the last command has ended."""
+        if not self.draining or self._stopped.done():
+            return
+        for session in tuple(self.sessions):
+            session.drain(now=False)
+        if self.sessions or self.desk.running or self._stopped.done():  # done by one that left just now
+            return
+        self._stopped.set_result(None)
+
+    def _runner_lost(self) -> None:
+        self.log.event("stop", why="the runner is gone")
+        self.failed = True
+        for session in tuple(self.sessions):
+            session.link.abort()
+        if not self._stopped.done():
+            self._stopped.set_result(None)
+
+
+def bind(address: Address) -> socket.socket:
+    """Return a bound socket for an address; raises `ConfigError`."""
+    try:
+        return _bind_unix(address.path) if address.path else _bind_tcp(address)
+    except (OSError, UnicodeError) as error:
+        why = words(error) if isinstance(error, OSError) else "not a host name"
+        raise ConfigError(f"cannot listen on {address}: {why}") from None
+
+
+def _bind_tcp(address: Address) -> socket.socket:
+    host = address.host or "::"
+    found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, name = found[0]
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(address.host)))
+        listening.bind(name)
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _bind_unix(path: str) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX)
+    try:
+        _remove_dead(path)
+        before = os.umask(0o177)
+        try:
+            listening.bind(path)
+        finally:
+            os.umask(before)
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _remove_dead(path: str) -> None:
+    """Remove the socket of a server that is gone; leave anything else alone."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):  # connecting to a plain file is refused, too
+            return
+    except OSError:
+        return
+    probe = socket.socket(socket.AF_UNIX)
+    try:
+        probe.connect(path)
+    except ConnectionRefusedError:
+        os.unlink(path)
+    except OSError:
+        pass
+    finally:
+        probe.close()
+
+
+def _raise_descriptor_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,280 @@
+"""What listener and runner say to each other: orders down, reports up, over one Unix socket.
+
+A message is a u32 length, a type number of one byte, and a record of `protocol.wire`. A report may
+bring descriptors (SCM_RIGHTS, unix(7)) for the child it speaks of. The two processes are one program
+of one version, so that nothing here is versioned.
+"""
+
+from __future__ import annotations
+
+import array
+import socket
+import struct
+from collections import deque
+
+from rexec.errors import ConnectionLost
+from rexec.limits import KIB, MIB
+from rexec.protocol.frames import Cause, Form, Pty
+from rexec.protocol.wire import Record, blob, flag, pairs, text, u8, u32, u64, words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import ClassVar
+
+MESSAGES: dict[int, type[Message]] = {}
+_HEADER = struct.Struct("!IB")
+_DESCRIPTORS = 3  # at most, with one message
+_LONGEST = 16 * MIB  # bytes of one message: an Exec, or the list of a very long policy
+
+
+class Message(Record):
+    """Base of orders and reports."""
+
+    if TYPE_CHECKING:
+        code: ClassVar[int]
+
+    def __init_subclass__(cls, code: int) -> None:
+        cls.code = code
+        MESSAGES[code] = cls
+
+
+# --- orders: listener to runner ------------------------------------------------------------------
+
+
+class Judge(Message, code=1):
+    """Verify a proof for a session."""
+
+    session: u64
+    connection: u64
+    method: text
+    user: text
+    body: blob
+    hello: blob
+    finished: blob  # the TLS client Finished; empty in the clear
+    nonce: blob  # of the server's hello
+    here: text  # our address of this connection, which a client in the clear must have dialled
+    peer: text
+    ends: text  # the value of REXEC_CONNECTION
+
+
+class Start(Message, code=2):
+    """Decide about a command and start it."""
+
+    session: u64
+    child: u64
+    form: Form
+    words: words
+    env: pairs
+    cwd: blob | None
+    timeout_ms: u64 | None
+    stdin: flag
+    pty: Pty | None
+    unknown: text  # what was asked for besides that this server does not do; empty for nothing
+
+
+class Ask(Message, code=3):
+    """Answer a question about the policy."""
+
+    session: u64
+    question: u64
+    subject: text
+    words: words
+    pty: flag
+
+
+class Send(Message, code=4):
+    """Send a signal to a child's group."""
+
+    child: u64
+    signal: text
+
+
+class End(Message, code=5):
+    """End a child's group: TERM, and KILL after a while."""
+
+    child: u64
+    cause: Cause
+
+
+class Drained(Message, code=6):
+    """Both output streams of a child are at their end, or its time to linger is over."""
+
+    child: u64
+    stdout: u64
+    stderr: u64
+
+
+class Leave(Message, code=7):
+    """A session is over."""
+
+    session: u64
+
+
+class Reload(Message, code=8):
+    """Read the allow list and the keys again."""
+
+    reason: text
+
+
+# --- reports: runner to listener -----------------------------------------------------------------
+
+
+class Judged(Message, code=32):
+    """A proof was accepted, or not."""
+
+    session: u64
+    accepted: flag
+    user: text = ""
+
+
+class Begun(Message, code=33):
+    """A child runs; brings its stdin (where it has one), stdout and stderr, or its terminal alone."""
+
+    child: u64
+    pid: u32  # of the leader, for the day when the runner is gone
+    rule: text
+    stdin: flag
+    terminal: flag
+    linger_ms: u32
+
+
+class Rejected(Message, code=34):
+    """The policy said no."""
+
+    child: u64
+    message: text
+    rule: text | None
+
+
+class Broken(Message, code=35):
+    """The program is not there or could not be started."""
+
+    child: u64
+    exit_code: u8
+    message: text
+    rule: text
+
+
+class Over(Message, code=36):
+    """The child has exited and its streams are not known to be drained."""
+
+    child: u64
+
+
+class Ended(Message, code=37):
+    """The child is reaped and its group is gone; nothing more is said of it."""
+
+    child: u64
+    cause: Cause
+    status: u8
+    signal: text
+    user_us: u64
+    system_us: u64
+    max_rss_kib: u64
+    wall_us: u64
+
+
+class Answer(Message, code=38):
+    """The answer to a question, as bytes for the client's stdout."""
+
+    question: u64
+    known: flag
+    body: blob
+
+
+class Reloaded(Message, code=39):
+    """The result of a reload."""
+
+    accepted: flag
+    message: text
+
+
+class OrderSocket:
+    """One end of the socket between the two processes."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.socket = end
+        self._received = bytearray()
+        self._descriptors: deque[list[int]] = deque()  # of one message each
+        self._unsent: deque[bytes] = deque()
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def send(self, message: Message, descriptors: tuple[int, ...] = ()) -> None:
+        """Send a message, waiting where the socket is a blocking one. The runner's way."""
+        payload = message.encode()
+        data = memoryview(_HEADER.pack(len(payload), message.code) + payload)
+        if descriptors:
+            rights = array.array("i", descriptors)
+            sent = self.socket.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+            data = data[sent:]
+        self.socket.sendall(data)
+
+    def post(self, message: Message) -> bool:
+        """Queue a message, send what goes without waiting: the listener's way. False while some is left."""
+        payload = message.encode()
+        self._unsent.append(_HEADER.pack(len(payload), message.code) + payload)
+        return self.flush()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that are posted and not sent."""
+        return sum(map(len, self._unsent))
+
+    def flush(self) -> bool:
+        """Send what goes without waiting; False while some is left."""
+        while self._unsent:
+            data = self._unsent[0]
+            try:
+                sent = self.socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                return False
+            except OSError:
+                self._unsent.clear()  # the end is seen where we read
+                return True
+            if sent < len(data):
+                self._unsent[0] = data[sent:]
+            else:
+                self._unsent.popleft()
+        return True
+
+    def receive(self) -> Iterator[Message]:
+        """Yield the messages that have come; raises `ConnectionLost` at the end of the other process."""
+        try:
+            data, ancillary, flags, _ = self.socket.recvmsg(
+                256 * KIB,
+                socket.CMSG_SPACE(_DESCRIPTORS * 4 * 8),
+                socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC,
+            )
+        except BlockingIOError:
+            return
+        except OSError:
+            data, ancillary, flags = b"", [], 0
+        for _, _, rights in ancillary:
+            numbers = array.array("i")
+            numbers.frombytes(rights[: len(rights) - len(rights) % numbers.itemsize])
+            self._descriptors.append(list(numbers))
+        if flags & socket.MSG_CTRUNC and not ancillary:
+            self._descriptors.append([])  # this process has no room for a single one more
+        if not data:
+            raise ConnectionLost("the other process is gone")
+        self._received += data
+        yield from self._messages()
+
+    def take_descriptors(self) -> list[int]:
+        """Return the descriptors of the message at hand: fewer than were sent where we may open no more."""
+        return self._descriptors.popleft()
+
+    def _messages(self) -> Iterator[Message]:
+        while len(self._received) >= _HEADER.size:
+            length, code = _HEADER.unpack_from(self._received)
+            end = _HEADER.size + length
+            if code not in MESSAGES or length > _LONGEST:
+                raise ConnectionLost("the other process talks nonsense")
+            if len(self._received) < end:
+                return
+            payload = bytes(memoryview(self._received)[_HEADER.size : end])
+            del self._received[:end]
+            yield MESSAGES[code].decode(payload)

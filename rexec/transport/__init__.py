@@ -1,0 +1,1 @@
+"""Sockets and TLS: bytes to and from the wire."""

@@ -1,0 +1,72 @@
+"""Connecting, in an event loop: the other half of `dial`, for clients that have one."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from rexec.errors import ConnectError
+from rexec.transport.dial import no_connection, words
+from rexec.transport.link import Buffers, Link
+from rexec.transport.tls import TlsLayer, client_context
+
+if TYPE_CHECKING:
+    from rexec.transport.address import Address
+    from rexec.transport.link import Owner
+
+_BUFFERS: WeakKeyDictionary[asyncio.AbstractEventLoop, Buffers] = WeakKeyDictionary()
+
+
+async def open_link(address: Address, owner: Owner, *, tls: bool) -> Link:
+    """Return a link that is connected and on its way through TLS; raises `ConnectError`.
+
+    The owner hears when it is `opened`, or why it is `lost`. The caller sets the time for it.
+    """
+    loop = asyncio.get_running_loop()
+    buffers = _BUFFERS.setdefault(loop, Buffers())
+    link = Link(buffers, TlsLayer(client_context(), server_side=False) if tls else None)
+    link.owner = owner
+    plain = await _connect(address)
+    try:
+        if address.path:
+            await loop.create_unix_connection(lambda: link, sock=plain)
+        else:
+            await loop.create_connection(lambda: link, sock=plain)
+    except OSError as error:
+        plain.close()
+        raise ConnectError(words(error)) from None
+    return link
+
+
+async def _connect(address: Address) -> socket.socket:
+    """Try every address of a name in turn; the last error counts, as with `create_connection`."""
+    loop = asyncio.get_running_loop()
+    problem = ConnectError("no address for this name")
+    try:
+        for family, name in await _places(address):
+            plain = socket.socket(family, socket.SOCK_STREAM)
+            plain.setblocking(False)
+            try:
+                await loop.sock_connect(plain, name)
+                return plain
+            except OSError as error:
+                plain.close()
+                problem = no_connection(address, error)
+            except BaseException:
+                plain.close()
+                raise
+    except OSError as error:
+        raise no_connection(address, error) from None
+    except UnicodeError:
+        raise ConnectError("not a host name") from None
+    raise problem
+
+
+async def _places(address: Address) -> list[tuple[int, str | tuple[object, ...]]]:
+    if address.path:
+        return [(socket.AF_UNIX, address.path)]
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    return [(family, name) for family, _, _, _, name in found]

@@ -1,0 +1,78 @@
+"""cli.md: "full-screen programs (`top`, `vim`) just work": the real ones, from the prompt and with -t."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.prompt.conftest import Prompt, Terminal, modes_of
+from tests.regress.conftest import CLIENT, Host
+
+pytestmark = pytest.mark.system
+RULES = "true\nvim.tiny ...\ntop\ncat\n"
+
+
+@pytest.fixture
+def host(make_host: Callable[..., Host]) -> Host:
+    return make_host(RULES).start()
+
+
+def edit(terminal: Terminal, file: Path) -> None:
+    """Write a line with vi and leave it."""
+    terminal.wait_for("~.*~.*~")  # the lines after the end of the file
+    terminal.child.send("ihello from afar\x1b")
+    terminal.wait_for("hello from afar")
+    terminal.child.send(":wq\r")
+
+
+def test_vi_edits_and_saves_a_file_from_the_prompt(
+    host: Host, open_prompt: Callable[..., Prompt], tmp_path: Path
+) -> None:
+    file = tmp_path / "file.txt"
+    prompt = open_prompt(host)
+    prompt.type(f"vim.tiny {file}\r")
+    edit(prompt, file)
+    assert prompt.ready() == 0
+    assert file.read_text() == "hello from afar\n"
+    assert "hello from afar" in prompt.run(f"cat {file}")
+
+
+def test_top_redraws_takes_a_new_size_and_quits(host: Host, open_prompt: Callable[..., Prompt]) -> None:
+    prompt = open_prompt(host)
+    prompt.type("top\r")
+    prompt.wait_for("load average")
+    prompt.child.send(" ")
+    prompt.wait_for("load average")
+    prompt.resize(30, 100)
+    prompt.wait_for("load average")
+    prompt.child.send("q")
+    assert prompt.ready() == 0
+    prompt.run("true")
+    assert prompt.code == 0
+
+
+def test_ctrl_c_in_a_full_screen_program_is_the_programs(
+    host: Host, open_prompt: Callable[..., Prompt], tmp_path: Path
+) -> None:
+    prompt = open_prompt(host)
+    prompt.type(f"vim.tiny {tmp_path / 'other.txt'}\r")
+    prompt.wait_for("~.*~.*~")
+    prompt.press("c")
+    prompt.wait_for("to exit Vim")
+    prompt.child.send(":q!\r")
+    assert prompt.ready() == 0
+
+
+def test_the_terminal_is_as_before_after_vi_with_t(host: Host, tmp_path: Path) -> None:
+    file = tmp_path / "third.txt"
+    shell = Terminal(["sh"], host.environment(TERM="xterm", PS1="ready> "))
+    shell.wait_for("ready> ")
+    before = modes_of(shell)
+    shell.type(f"{CLIENT} -t {host.address} vim.tiny {file}\r")
+    edit(shell, file)
+    shell.wait_for("ready> ")
+    assert modes_of(shell) == before
+    assert file.read_text() == "hello from afar\n"
+    shell.end()

@@ -1,0 +1,155 @@
+"""`rexec-server check` and `rexec-server explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rexec.cli.output import run_click
+from rexec.cli.policy import check_command, explain_command
+
+GOOD = """%path /usr/bin:/bin
+ls -l
+    timeout 10s
+[alice]
+false
+    timeout 1s
+[@ops]
+true []
+    timeout 1s
+"""
+
+
+@pytest.fixture
+def listed(tmp_path: Path):
+    """Return a function that writes an allow list and gives its path."""
+
+    def write(text: str) -> str:
+        place = tmp_path / "cmds.txt"
+        place.write_text(text)
+        place.chmod(0o644)
+        return str(place)
+
+    return write
+
+
+def check(path: str) -> int:
+    return run_click(check_command, "rexec-server", [path])
+
+
+def explain(*arguments: str) -> int:
+    return run_click(explain_command, "rexec-server", arguments)
+
+
+def test_check_says_nothing_about_a_file_without_problems(listed, capsys) -> None:
+    assert check(listed("ls -l\n    timeout 10s\n")) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_check_exits_with_0_for_notes(listed, capsys) -> None:
+    path = listed("ls\n    timeout 10s\n")
+    assert check(path) == 0
+    assert capsys.readouterr().out == (
+        f'{path}:1:1: note: "ls" takes any arguments\n'
+        "    ls\n    ^\n"
+        "    hint: ls [] takes none, ls ... says that any are meant\n"
+    )
+
+
+def test_check_exits_with_1_for_warnings(listed, capsys) -> None:
+    path = listed("/nowhere/x a\n    timeout 10s\n")
+    assert check(path) == 1
+    assert f'{path}:1:1: warning: "/nowhere/x" is not there\n' in capsys.readouterr().out
+
+
+def test_check_exits_with_2_for_errors_and_prints_all_of_them(listed, capsys) -> None:
+    path = listed("ls *\n/nowhere/x a\n  timeout 30\n")
+    assert check(path) == 2
+    out = capsys.readouterr().out
+    assert f'{path}:1:4: error: "*" must be quoted\n    ls *\n       ^\n' in out
+    assert f"{path}:2:1: warning: " in out
+    assert f'{path}:3:11: error: "30" is no duration\n' in out
+
+
+def test_check_exits_with_2_for_a_file_that_is_not_there(tmp_path, capsys) -> None:
+    assert check(str(tmp_path / "nothing")) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("rexec-server: ")
+    assert shown.err.count("\n") == 1
+
+
+def test_check_prints_nothing_that_steers_a_terminal(listed, capsys) -> None:
+    assert check(listed("ls \x1b[2J\n")) == 2
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_explain_exits_with_0_when_allowed(listed, capsys) -> None:
+    assert explain("--allow-list", listed(GOOD), "--as", "alice", "--", "ls", "-l") == 0
+    out = capsys.readouterr().out
+    assert "allowed by cmds.txt:2: ls -l\n" in out
+    assert "environment: PATH=/usr/bin:/bin\n" in out
+    assert "limits: timeout 10s, umask 022, linger 1s\n" in out
+
+
+def test_explain_exits_with_126_when_denied(listed, capsys) -> None:
+    assert explain("--allow-list", listed(GOOD), "--as", "bob", "--", "ls", "-l", "/") == 126
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        'denied: "ls -l /": cmds.txt:2 allows exactly "ls -l" (extra argument "/")'
+    )
+
+
+def test_explain_exits_with_127_when_the_program_is_not_there(listed, capsys) -> None:
+    assert explain("--allow-list", listed("/nowhere/x"), "--as", "bob", "--", "/nowhere/x") == 127
+    assert capsys.readouterr().out.splitlines()[-1].startswith("not there: ")
+
+
+def test_explain_exits_with_2_when_the_file_is_refused(listed, capsys) -> None:
+    assert explain("--allow-list", listed("ls *\n"), "--as", "bob", "--", "ls") == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith('rexec-server: cmds.txt:1:4: "*" must be quoted\nrexec-server: hint: ')
+
+
+def test_explain_asks_for_this_user_and_these_groups(listed, capsys) -> None:
+    path = listed(GOOD + "%group ops = carol\n")
+    assert explain("--allow-list", path, "--as", "alice", "--", "false") == 0
+    assert explain("--allow-list", path, "--as", "bob", "--", "false") == 126
+    assert explain("--allow-list", path, "--as", "carol", "--", "true") == 0
+    assert explain("--allow-list", path, "--as", "bob", "--", "true") == 126
+    assert explain("--allow-list", path, "--as", "bob", "--group", "dev", "--group", "ops", "--", "true") == 0
+
+
+def test_explain_asks_with_a_terminal_and_from_an_address(listed, capsys) -> None:
+    path = listed("ls -l\n    pty only\n")
+    assert explain("--allow-list", path, "--as", "bob", "--", "ls", "-l") == 126
+    given = ["--from", "2001:DB8::1", "--at", "2030-01-31T08:00", "--pty"]
+    assert explain("--allow-list", path, "--as", "bob", *given, "--", "ls", "-l") == 0
+    out = capsys.readouterr().out
+    assert "environment: TERM=xterm\n" in out
+    assert "environment: REXEC_CONNECTION=2001:db8::1\n" in out
+
+
+def test_the_words_of_the_command_are_its_own(listed, capsys) -> None:
+    path = listed("ls --help --as x\n")
+    assert explain("--allow-list", path, "--as", "bob", "ls", "--help", "--as", "x") == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--as", "bob"],
+        ["--as", "-x", "--", "ls"],
+        ["--as", "a\x1bb", "--", "ls"],
+        ["--as", "bob", "--group", "@ops", "--", "ls"],
+        ["--as", "bob", "--from", "somewhere", "--", "ls"],
+        ["--as", "bob", "--at", "tomorrow", "--", "ls"],
+        ["--", "ls"],
+    ],
+)
+def test_a_wrong_command_line_exits_with_2(listed, capsys, wrong: list[str]) -> None:
+    assert explain("--allow-list", listed(GOOD), *wrong) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "\x1b" not in shown.err

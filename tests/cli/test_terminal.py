@@ -1,0 +1,174 @@
+"""The local terminal while a remote program has it: what is typed, and that it is given back."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+
+import pytest
+
+from rexec.cli.terminal import HELP, Escapes, Guardian, RawTerminal, TerminalSource, new_size, request
+from rexec.process.modes import decode_modes
+from rexec.process.pty import set_size
+
+TYPED: list[tuple[list[bytes], bytes, bool]] = [
+    ([b"ls\r"], b"ls\r", False),
+    ([b"~."], b"", True),
+    ([b"~", b"."], b"", True),
+    ([b"ls\r~."], b"ls\r", True),
+    ([b"ls\n~."], b"ls\n", True),
+    ([b"a~."], b"a~.", False),
+    ([b"~~."], b"~.", False),
+    ([b"~~"], b"~", False),
+    ([b"~x"], b"~x", False),
+    ([b"~\r~."], b"~\r", True),
+    ([b"~x~."], b"~x~.", False),
+    ([b"\x03~."], b"\x03~.", False),
+    ([b"\r\r~", b"~", b"a"], b"\r\r~a", False),
+    ([b"~?~."], b"", True),
+    ([b"~?a"], b"a", False),
+    ([b"\xff~."], b"\xff~.", False),
+]
+
+
+@pytest.mark.parametrize(("pieces", "sent", "ended"), TYPED)
+def test_a_tilde_at_the_start_of_a_line_is_meant_for_us(
+    pieces: list[bytes], sent: bytes, ended: bool
+) -> None:
+    escapes = Escapes()
+    assert b"".join(escapes.feed(piece) for piece in pieces) == sent
+    assert escapes.ended is ended
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    """Both ends of a terminal: what a person types into, and what a program has."""
+    master, slave = os.openpty()
+    yield master, slave
+    os.close(master)
+    os.close(slave)
+
+
+def test_the_request_is_a_terminal_like_ours(terminal: tuple[int, int]) -> None:
+    _, slave = terminal
+    set_size(slave, 100, 30)
+    attributes = termios.tcgetattr(slave)
+    attributes[6][termios.VERASE] = b"\x08"
+    termios.tcsetattr(slave, termios.TCSANOW, attributes)
+    pty = request(slave, {"TERM": "screen"})
+    assert (pty.term, pty.columns, pty.rows) == ("screen", 100, 30)
+    assert (3, 8) in decode_modes(pty.modes)  # RFC 4254, 8: VERASE
+    assert (new_size(slave).columns, new_size(slave).rows) == (100, 30)
+
+
+def test_without_a_terminal_of_ours_the_request_is_a_plain_one() -> None:
+    pty = request(None, {})
+    assert (pty.term, pty.columns, pty.rows, pty.modes) == ("dumb", 80, 24, b"")
+    assert request(None, {"TERM": "vt100"}).term == "vt100"
+
+
+def test_raw_lets_every_byte_pass_and_leave_restores(terminal: tuple[int, int]) -> None:
+    master, slave = terminal
+    before = termios.tcgetattr(slave)
+    raw = RawTerminal(slave)
+    raw.enter()
+    os.write(master, b"\x03\x04\r\x1a")
+    assert os.read(slave, 10) == b"\x03\x04\r\x1a"
+    os.write(slave, b"\n")
+    assert os.read(master, 10) == b"\n"
+    raw.leave()
+    raw.leave()
+    assert termios.tcgetattr(slave) == before
+
+
+def test_what_was_typed_ahead_is_kept(terminal: tuple[int, int]) -> None:
+    master, slave = terminal
+    os.write(master, b"early\n")
+    raw = RawTerminal(slave)
+    raw.enter()
+    assert os.read(slave, 10) == b"early\n"
+    os.write(master, b"late\r")
+    raw.leave()
+    os.write(master, b"\n")
+    assert b"late" in os.read(slave, 20)
+
+
+def test_a_guardian_that_was_killed_is_no_reason_to_fail(terminal: tuple[int, int]) -> None:
+    before = termios.tcgetattr(terminal[1])
+    guardian = Guardian(terminal[1])
+    guardian.post()
+    guardian.raw()
+    os.kill(guardian.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, guardian.pid, os.WEXITED | os.WNOWAIT)
+    guardian.dismiss()
+    assert termios.tcgetattr(terminal[1]) == before
+
+
+HOLDER = """\
+import sys
+from rexec.cli.terminal import RawTerminal
+RawTerminal(0).enter()
+print("raw", flush=True)
+sys.stdin.read(1)
+raise RuntimeError
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP, signal.SIGABRT, 0])
+def test_the_terminal_is_restored_however_the_holder_ends(terminal: tuple[int, int], number: int) -> None:
+    """security.md, People's terminals: "A terminal is always restored: after a crash, a kill, a lost
+    line"."""
+    master, slave = terminal
+    before = termios.tcgetattr(slave)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER],
+        stdin=slave,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"raw\n"
+    assert termios.tcgetattr(slave) != before
+    with open(f"/proc/{holder.pid}/task/{holder.pid}/children") as children:
+        guardian = os.pidfd_open(int(children.read()))
+    if number:
+        holder.send_signal(number)
+    else:
+        os.write(master, b"x")
+    holder.wait(60)
+    holder.stdout.close()
+    assert select.select([guardian], [], [], 60)[0]  # it has ended, too
+    os.close(guardian)
+    assert termios.tcgetattr(slave) == before
+
+
+def test_a_source_reads_what_is_typed_and_shows_the_help(terminal: tuple[int, int]) -> None:
+    master, slave = terminal
+    raw = RawTerminal(slave)
+    raw.enter()
+    shown: list[str] = []
+    escapes = Escapes()
+    source = TerminalSource(slave, escapes, shown.append)
+    os.write(master, b"a")
+    assert source.read(10) == b"a"
+    os.write(master, b"\r~?")
+    assert source.read(10) == b"\r"
+    assert shown == [HELP]
+    os.write(master, b"~.")
+    with pytest.raises(BlockingIOError):
+        source.read(10)
+    assert escapes.ended
+    raw.leave()
+
+
+def test_a_terminal_that_is_gone_is_the_end_of_input() -> None:
+    master, slave = os.openpty()
+    os.close(master)
+    assert TerminalSource(slave, Escapes(), lambda text: None).read(10) == b""
+    os.close(slave)
+    assert TerminalSource(slave, Escapes(), lambda text: None).read(10) == b""

@@ -1,0 +1,154 @@
+"""Commands on a connection in memory: what the server sends, and what each command learns of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from rexec.client.command import Command
+from rexec.client.dispatch import Dispatch
+from rexec.client.streams import HeldSink, MemorySink, MemorySource
+from rexec.errors import ConnectionLost, RexecError
+from rexec.limits import CHANNELS_PER_SESSION, NONCE, SESSION_ID
+from rexec.protocol import frames as f
+from rexec.protocol.connection import Connection
+from rexec.protocol.frames import Cause, Form, Stream
+from rexec.protocol.state import Role
+
+TRUE = f.Exec(0, Form.ARGV, (b"true",))
+
+
+class Line(Dispatch):
+    """A client in memory, and the server's core at the other end."""
+
+    def __init__(self) -> None:
+        super().__init__(Connection(Role.CLIENT), "alice")
+        self.server = Connection(Role.SERVER)
+        self.clogged = False
+        self.heard: list[tuple[int, f.Frame]] = []
+        self._queue(self.connection.send(f.ClientHello(bytes(SESSION_ID))))
+        self.connection.receive_data(self.server.send(f.ServerHello(bytes(NONCE))))
+        self._queue(self.connection.send(f.Proof("publickey", "", b"")))
+        self.connection.receive_data(self.server.accept(f.Welcome("alice")))
+        self.pump()
+        self.heard.clear()
+
+    def _queue(self, data: bytes) -> None:
+        self.server.receive_data(data)
+        while (event := self.server.next_event()) is not None:
+            self.heard.append(event)
+
+    def _is_clogged(self) -> bool:
+        return self.clogged
+
+    def pump(self) -> None:
+        self._guard(self._events)
+
+    def say(self, frame: f.Frame, channel: int = 0) -> None:
+        self.connection.receive_data(self.server.send(frame, channel))
+        self.pump()
+
+    def feed(self, command: Command) -> bool:
+        return self._feed(command)
+
+    def begin(self, source: MemorySource | None = None) -> Command:
+        command = self.start(TRUE, source, MemorySink(), HeldSink())
+        self.say(f.Started("cmds.txt:1"), command.channel)
+        return command
+
+
+def exit_frame(stdout: int = 0) -> f.Exit:
+    return f.Exit(Cause.EXITED, stdout=stdout)
+
+
+def test_a_ping_is_answered() -> None:
+    line = Line()
+    line.say(f.Ping(7))
+    assert line.heard == [(0, f.Pong(7))]
+
+
+def test_a_goodbye_is_the_end_of_every_command() -> None:
+    line = Line()
+    command = line.begin()
+    line.say(f.Goodbye(f.Farewell.DRAINING, "the server is stopping"))
+    assert command.result().error == "the server is stopping; output incomplete at byte 0"
+    with pytest.raises(ConnectionLost, match="the server is stopping"):
+        line.start(TRUE, None, MemorySink(), MemorySink())
+
+
+def test_a_broken_protocol_is_the_end_of_every_command_and_the_server_is_told() -> None:
+    line = Line()
+    command = line.begin()
+    line.connection.receive_data(b"\xff" * 64)
+    line.pump()
+    assert command.result().state == "lost"
+    assert isinstance(line.heard[-1][1], f.Goodbye)
+
+
+def test_more_commands_than_channels_are_refused_here() -> None:
+    line = Line()
+    commands = [line.start(TRUE, None, MemorySink(), MemorySink()) for _ in range(CHANNELS_PER_SESSION)]
+    assert len({command.channel for command in commands}) == CHANNELS_PER_SESSION
+    with pytest.raises(RexecError, match="commands at once"):
+        line.start(TRUE, None, MemorySink(), MemorySink())
+    line.say(f.Denied("no"), commands[0].channel)
+    assert line.start(TRUE, None, MemorySink(), MemorySink()).channel not in range(
+        2, CHANNELS_PER_SESSION + 1
+    )
+
+
+def test_channels_go_round_and_pass_over_those_in_use() -> None:
+    line = Line()
+    first = line.begin()
+    line.adopt(Command(65_533, None, MemorySink(), MemorySink()))
+    channels = [line.start(TRUE, None, MemorySink(), MemorySink()).channel for _ in range(3)]
+    assert (first.channel, channels) == (1, [65_534, 65_535, 2])
+
+
+def test_input_waits_for_the_start_the_window_and_the_wire() -> None:
+    line = Line()
+    command = line.start(TRUE, MemorySource(b"x"), MemorySink(), MemorySink())
+    assert not line.feed(command)
+    line.say(f.Started("cmds.txt:1"), command.channel)
+    line.clogged = True
+    assert not line.feed(command)
+    line.clogged = False
+    line.heard.clear()
+    assert (line.feed(command), line.feed(command), line.feed(command)) == (True, True, False)
+    assert [frame for _, frame in line.heard] == [f.Stdin(b"x"), f.Eof(Stream.STDIN)]
+
+
+def test_output_that_is_short_is_lost_however_its_reader_ends() -> None:
+    """security.md, Protocol, TLS, authentication: "a dropped tail"."""
+    line = Line()
+    command = line.begin()
+    line.say(exit_frame(stdout=5), command.channel)
+    assert command.result().error == "output incomplete at byte 0"
+    line.discard(command, Stream.STDOUT)
+    line.abandon(command)
+    assert command.result().state == "lost"
+
+
+def test_what_is_held_is_credited_when_it_is_taken() -> None:
+    line = Line()
+    command = line.begin()
+    piece = b"e" * 200_000
+    line.heard.clear()
+    line.say(f.Stderr(piece), command.channel)
+    assert line.heard == []
+    assert command.is_held(Stream.STDERR)
+    assert line.take(command, Stream.STDERR) == piece
+    assert isinstance(line.heard[0][1], f.Credit)
+    assert line.take(command, Stream.STDERR) == line.take(command, Stream.STDOUT) == b""
+
+
+def test_an_abandoned_command_is_stopped_and_signalled_once() -> None:
+    line = Line()
+    command = line.begin(MemorySource(b"x"))
+    line.heard.clear()
+    line.abandon(command)
+    assert {type(frame) for _, frame in line.heard} == {f.Stop, f.Signal}
+    assert not line.feed(command)
+    line.say(exit_frame(), command.channel)
+    line.heard.clear()
+    line.abandon(command)
+    assert line.heard == []

@@ -1,0 +1,322 @@
+"""A real server and real clients, as processes on loopback: what every test here is made of."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rexec.client.config import Config, Wishes, resolve
+from rexec.client.connect import connect
+from rexec.client.identity import no_passphrase, signers
+from rexec.client.session import Session
+
+BIN = Path(sys.executable).parent
+SERVER = str(BIN / "rexec-server")
+CLIENT = str(BIN / "rexec")
+KEYGEN = str(BIN / "rexec-keygen")
+LISTENING = re.compile(r"rexec-server: listening on (\S+) \((tls|no tls), (SHA256:\S+)\)")
+PATIENCE = 60  # seconds until a test that waits for an event gives up
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Look again and again at what has no event, such as /proc, until it is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"still not so: {what}"
+        time.sleep(0.01)
+
+
+def processes_of(session: int) -> list[int]:
+    """The living processes of a session, which is what one command has of its own (setsid(2))."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                stat = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()
+            except OSError:
+                continue
+            if int(stat[3]) == session and stat[0] not in (b"Z", b"X"):
+                found.append(int(name))
+    return found
+
+
+def descriptors_of(pid: int) -> int:
+    """How many descriptors a process has."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def resident_kib(pid: int) -> int:
+    """How much memory a process has, in KiB."""
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1])
+
+
+class Host:
+    """One server: its home, its allow list, its log, and clients that talk to it."""
+
+    def __init__(self, folder: Path, rules: str) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.allow_list = folder / "cmds.txt"
+        self.allow_list.write_text(rules)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.lines: list[str] = []
+        self.addresses: list[str] = []
+        self.fingerprint = ""
+        self._grew = threading.Condition()
+
+    # --- the server -----------------------------------------------------------------------------
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        return {**kept, "HOME": str(self.folder), "REXEC_HOME": str(self.home), **more}
+
+    def server_words(self, *options: str, listen: tuple[str, ...] = ("127.0.0.1:0",)) -> list[str]:
+        """The command line of the server."""
+        words = [SERVER, "--allow-list", str(self.allow_list), *options]
+        for address in listen:
+            words += ["--listen", address]
+        return words
+
+    def start(
+        self,
+        *options: str,
+        listen: tuple[str, ...] = ("127.0.0.1:0",),
+        env: dict[str, str] | None = None,
+        **more: object,
+    ) -> Host:
+        """Start the server and wait until it says where it listens."""
+        self.process = subprocess.Popen(  # type: ignore[call-overload]
+            self.server_words(*options, listen=listen),
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=self.environment(**(env or {})),
+            cwd=self.folder,
+            **more,
+        )
+        already = self.count(LISTENING.pattern)
+        threading.Thread(target=self._read_log, args=(self.process,), daemon=True).start()
+        if self.lines[-1:] == ["<end of log>"]:  # of an earlier start
+            self.lines.pop()
+        for number in range(1, len(listen) + 1):
+            found = LISTENING.match(self.wait_for(LISTENING.pattern, count=already + number))
+            assert found is not None
+            self.addresses.append(found[1])
+            self.fingerprint = found[3]
+        return self
+
+    def refuses(self, *options: str, listen: tuple[str, ...] = ("127.0.0.1:0",)) -> str:
+        """Start a server that cannot start: exit 2, one line and at most a hint; return what it said."""
+        done = subprocess.run(
+            self.server_words(*options, listen=listen),
+            env=self.environment(),
+            cwd=self.folder,
+            capture_output=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        text = done.stderr.decode()
+        said = [line for line in text.splitlines() if not re.match("rexec-server: (made|authorised) ", line)]
+        assert done.returncode == 2, text
+        assert done.stdout == b""
+        assert said[0].startswith("rexec-server: "), text
+        assert all(line.startswith("rexec-server: hint: ") for line in said[1:]), text
+        assert len(said) <= 2, text
+        return "\n".join(said)
+
+    def _read_log(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stderr is not None
+        with process.stderr as log:
+            for line in log:
+                with self._grew:
+                    self.lines.append(line.decode().rstrip("\n"))
+                    self._grew.notify_all()
+        with self._grew:
+            self.lines.append("<end of log>")
+            self._grew.notify_all()
+
+    def wait_for(self, pattern: str, *, count: int = 1) -> str:
+        """Wait until `count` lines of the log match; return the last of them."""
+
+        def matching() -> list[str]:
+            return [line for line in self.lines if re.search(pattern, line)]
+
+        def done() -> bool:
+            return len(matching()) >= count or self.lines[-1:] == ["<end of log>"]
+
+        with self._grew:
+            self._grew.wait_for(done, PATIENCE)
+            found = matching()
+        assert len(found) >= count, f"{count} x {pattern!r} not in the log:\n" + "\n".join(self.lines)
+        return found[count - 1]
+
+    def count(self, pattern: str) -> int:
+        """How many lines of the log match by now."""
+        return sum(1 for line in list(self.lines) if re.search(pattern, line))
+
+    @property
+    def address(self) -> str:
+        return self.addresses[0]
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def runner_pid(self) -> int:
+        """The other process of the server."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        assert len(children) == 1
+        return int(children[0])
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Signal the server and return its exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        code = self.process.wait(PATIENCE)
+        self.process = None
+        self.addresses.clear()
+        return code
+
+    def end(self) -> None:
+        """Make sure that nothing is left of the server."""
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def pids(self) -> tuple[int, int]:
+        """Both processes of the server."""
+        return self.pid, self.runner_pid()
+
+    # --- clients --------------------------------------------------------------------------------
+
+    def words(
+        self, *command: str | bytes, options: tuple[str, ...] = (), address: str | None = None
+    ) -> list[str | bytes]:
+        """The command line of a client."""
+        return [CLIENT, *options, address or self.address, *command]
+
+    def run(
+        self,
+        *command: str | bytes,
+        options: tuple[str, ...] = (),
+        address: str | None = None,
+        input: bytes | None = b"",
+        env: dict[str, str] | None = None,
+        timeout: float = PATIENCE,
+        **more: object,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a client to its end."""
+        return subprocess.run(  # type: ignore[call-overload, no-any-return]
+            self.words(*command, options=options, address=address),
+            input=input,
+            capture_output=True,
+            env=self.environment(**(env or {})),
+            timeout=timeout,
+            check=False,
+            **more,
+        )
+
+    def object(
+        self, *command: str | bytes, options: tuple[str, ...] = (), **more: object
+    ) -> dict[str, object]:
+        """Run a client with --json and return its object, which agrees with the exit code."""
+        done = self.run(*command, options=("--json", *options), **more)  # type: ignore[arg-type]
+        assert done.stdout.count(b"\n") == 1, done
+        found: dict[str, object] = json.loads(done.stdout)
+        assert found["exit_code"] == done.returncode
+        return found
+
+    def session(self) -> Session:
+        """Connect in this process, as the host's own user; the frames are then up to the test."""
+        target = resolve(self.address, Wishes(str(self.home)), Config())
+        return connect(target, signers(str(self.home), (), {}, no_passphrase))
+
+    def guest(self, name: str = "guest", *, authorised: bool = True) -> dict[str, str]:
+        """Make a user with a home and a key of their own; return what makes a client theirs."""
+        home = self.folder / name
+        home.mkdir(mode=0o700)
+        key = str(home / "id_ed25519")
+        subprocess.run([KEYGEN, "-f", key, "-N", ""], check=True, capture_output=True)
+        if authorised:
+            words = [SERVER, "authorize", name, f"{key}.pub"]
+            subprocess.run(words, env=self.environment(), check=True, capture_output=True)
+        return {"REXEC_HOME": str(home)}
+
+    def popen(
+        self, *command: str | bytes, options: tuple[str, ...] = (), address: str | None = None, **more: object
+    ) -> subprocess.Popen[bytes]:
+        """Start a client; stdin is a pipe, stdout and stderr too unless told otherwise."""
+        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+            self.words(*command, options=options, address=address),
+            env=self.environment(),
+            **{**streams, **more},
+        )
+
+
+RULES = """\
+true
+false
+ls
+cat
+head
+yes
+seq ...
+env
+sh ...
+printf ...
+sleep ...
+python3 ...
+wc
+id
+"""
+
+
+@pytest.fixture
+def make_host(tmp_path: Path) -> Iterator[Callable[..., Host]]:
+    """Make hosts that are ended with the test; `start` is up to the test."""
+    made: list[Host] = []
+
+    def make(rules: str = RULES) -> Host:
+        folder = tmp_path / f"host{len(made)}"
+        folder.mkdir()
+        made.append(Host(folder, rules))
+        return made[-1]
+
+    yield make
+    for host in made:
+        host.end()
+
+
+@pytest.fixture
+def host(make_host: Callable[..., Host]) -> Host:
+    """A server that runs, over TLS, with a list of common programs."""
+    return make_host().start()
+
+
+@pytest.fixture(scope="session")
+def shared_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """One server for all tests that leave it as it was; saves a start each."""
+    host = Host(tmp_path_factory.mktemp("shared"), RULES).start()
+    yield host
+    host.end()

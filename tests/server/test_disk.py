@@ -1,0 +1,176 @@
+"""The allow list on the disk, and what the parser asks of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rexec.errors import ConfigError
+from rexec.policy.disk import Account, Found
+from rexec.policy.problems import PolicyRefused
+from rexec.server import disk
+from rexec.server.disk import LocalDisk
+
+
+@pytest.fixture
+def bin_dir(tmp_path: Path) -> Path:
+    """Return a directory for programs that only its owner may write."""
+    place = tmp_path / "bin"
+    place.mkdir(mode=0o755)
+    return place
+
+
+def program(place: Path, mode: int = 0o755) -> Path:
+    place.write_text("#!/bin/sh\n")
+    place.chmod(mode)
+    return place
+
+
+def warnings_of(place: Path, below: Path) -> list[str]:
+    """Give the warnings about `place` that name something below a directory: /tmp is open to all."""
+    found = LocalDisk().find(str(place), ())
+    assert found is not None
+    return [text for text in found.warnings if text.startswith(str(below))]
+
+
+def test_a_program_is_found_along_the_path_and_pinned(bin_dir: Path, tmp_path: Path) -> None:
+    program(bin_dir / "tool")
+    found = LocalDisk().find("tool", (str(tmp_path), str(bin_dir)))
+    assert found is not None
+    assert found.path == str(bin_dir / "tool")
+
+
+def test_the_first_directory_of_the_path_wins(bin_dir: Path, tmp_path: Path) -> None:
+    program(bin_dir / "tool")
+    program(tmp_path / "tool")
+    found = LocalDisk().find("tool", (str(tmp_path), str(bin_dir)))
+    assert found is not None
+    assert found.path == str(tmp_path / "tool")
+
+
+def test_an_absolute_path_is_taken_as_it_is(bin_dir: Path) -> None:
+    found = LocalDisk().find(str(program(bin_dir / "tool")), ("/nowhere",))
+    assert isinstance(found, Found)
+    assert found.path == str(bin_dir / "tool")
+
+
+def test_what_cannot_be_started_is_not_there(bin_dir: Path) -> None:
+    program(bin_dir / "plain", 0o644)
+    (bin_dir / "directory").mkdir()
+    (bin_dir / "loop").symlink_to(bin_dir / "loop")
+    (bin_dir / "dangling").symlink_to(bin_dir / "nothing")
+    for name in ["plain", "directory", "loop", "dangling", "nothing", "x" * 5000]:
+        assert LocalDisk().find(name, (str(bin_dir),)) is None
+
+
+def test_a_path_of_the_root_directory_is_searched_too() -> None:
+    assert LocalDisk().find("no-such-program", ("/",)) is None
+    found = LocalDisk().find("sh", ("/", "/bin"))
+    assert found is not None
+    assert found.path == "/bin/sh"
+
+
+def test_a_program_of_this_machine_has_no_warnings(bin_dir: Path) -> None:
+    assert warnings_of(program(bin_dir / "tool"), bin_dir) == []
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o777])
+def test_a_program_that_others_may_write_is_told(bin_dir: Path, mode: int) -> None:
+    place = program(bin_dir / "tool", mode)
+    assert warnings_of(place, bin_dir) == [f"{place} is writable by others"]
+
+
+def test_a_directory_above_that_others_may_write_is_told(bin_dir: Path) -> None:
+    (bin_dir / "deep").mkdir(mode=0o755)
+    place = program(bin_dir / "deep" / "tool")
+    bin_dir.chmod(0o775)
+    assert warnings_of(place, bin_dir) == [f"{bin_dir}, above {place}, is writable by others"]
+
+
+def test_a_link_is_judged_at_its_target_and_on_the_way(bin_dir: Path, tmp_path: Path) -> None:
+    open_dir, link_dir = tmp_path / "open", tmp_path / "links"
+    open_dir.mkdir()
+    open_dir.chmod(0o777)
+    link_dir.mkdir(mode=0o755)
+    program(bin_dir / "tool")
+    (open_dir / "middle").symlink_to("../bin/tool")
+    (link_dir / "tool").symlink_to(open_dir / "middle")
+    place = link_dir / "tool"
+    assert warnings_of(place, tmp_path) == [f"{open_dir}, above {place}, is writable by others"]
+    program(bin_dir / "tool", 0o777)
+    assert warnings_of(place, tmp_path)[0] == f"{place} is writable by others"
+
+
+def test_a_linked_directory_is_judged_at_its_target(bin_dir: Path, tmp_path: Path) -> None:
+    program(bin_dir / "tool")
+    (tmp_path / "alias").symlink_to(bin_dir)
+    bin_dir.chmod(0o777)
+    place = tmp_path / "alias" / "tool"
+    assert f"{bin_dir}, above {place}, is writable by others" in warnings_of(place, tmp_path)
+
+
+def test_what_went_away_meanwhile_is_not_there(bin_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = program(bin_dir / "tool")
+
+    def vanished(path: str) -> list[str]:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(disk, "_lax_places", vanished)
+    assert LocalDisk().find(str(place), ()) is None
+
+
+def test_the_account_is_that_of_the_password_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/elsewhere")
+    account = LocalDisk().account()
+    assert account.name
+    assert account.home.startswith("/")
+    assert account.home != "/elsewhere"
+
+
+def test_an_account_without_an_entry_has_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000_001)
+    assert LocalDisk().account() == Account("4000000001", "/")
+
+
+def test_a_directory_is_a_directory(tmp_path: Path) -> None:
+    assert LocalDisk().is_directory(str(tmp_path))
+    assert not LocalDisk().is_directory(str(tmp_path / "nothing"))
+
+
+def write(tmp_path: Path, text: str) -> str:
+    place = tmp_path / "cmds.txt"
+    place.write_text(text)
+    place.chmod(0o644)
+    return str(place)
+
+
+def test_a_list_is_read_and_called_by_its_last_name(tmp_path: Path) -> None:
+    policy = disk.load(write(tmp_path, "ls []\n"))
+    assert policy.rules[0].label == "cmds.txt:1"
+    assert policy.rules[0].program is not None
+    assert disk.load(write(tmp_path, "ls\n"), name="x/y").rules[0].label == "x/y:1"
+
+
+def test_a_bad_list_is_refused_whole(tmp_path: Path) -> None:
+    with pytest.raises(PolicyRefused, match=r"^cmds\.txt:2:4: "):
+        disk.load(write(tmp_path, "ls\nls *\n"))
+
+
+def test_a_list_that_others_may_write_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "ls\n")
+    os.chmod(path, 0o666)
+    with pytest.raises(ConfigError):
+        disk.load(path)
+
+
+def test_a_list_that_is_missing_huge_or_a_fifo_is_refused(tmp_path: Path) -> None:
+    """security.md, Processes: "a bad, missing, huge or FIFO policy file"."""
+    with pytest.raises(ConfigError):
+        disk.load(str(tmp_path / "nothing"))
+    with pytest.raises(ConfigError):
+        disk.load(write(tmp_path, "#" * (1024 * 1024 + 1)))
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    with pytest.raises(ConfigError):
+        disk.load(str(tmp_path / "fifo"))

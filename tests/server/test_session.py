@@ -1,0 +1,110 @@
+"""cli.md and protocol.md: a client that does not answer is gone, and so are its commands."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from rexec.limits import NONCE, SESSION_ID
+from rexec.protocol import frames as f
+from rexec.protocol.connection import Connection
+from rexec.protocol.state import Role
+from rexec.server import orders, session
+from rexec.server.session import Session
+
+
+class Everything:
+    """A listener, its desk, its log and a link, as far as a session touches them."""
+
+    def __init__(self) -> None:
+        self.desk = self.log = self.link = self
+        self.draining = False
+        self.is_clogged = False
+        self.written = b""
+        self.closed = asyncio.Event()
+        self.orders: list[orders.Message] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.owner: object = None
+
+    def number(self) -> int:
+        return 7
+
+    def order(self, message: orders.Message) -> None:
+        self.orders.append(message)
+
+    def start(self, message: orders.Message, patron: object) -> None:
+        self.orders.append(message)
+
+    def event(self, event: str, **fields: Any) -> None:
+        self.events.append((event, fields))
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.closed.set()
+
+    abort = close
+
+    def left(self, session: Session) -> None:
+        pass
+
+
+def talk(around: Everything) -> tuple[Session, Connection]:
+    """Return a session whose client was welcomed and has started a command."""
+    server, client = Connection(Role.SERVER), Connection(Role.CLIENT)
+    server.receive_data(
+        client.send(f.ClientHello(bytes(SESSION_ID))) + client.send(f.Proof("publickey", "", b""))
+    )
+    hello = server.send(f.ServerHello(bytes(NONCE)))
+    while server.next_event() is not None:
+        pass
+    client.receive_data(hello + server.accept(f.Welcome("alice")))
+    while client.next_event() is not None:
+        pass
+    made = Session(around, around, server, 1, "alice")  # type: ignore[arg-type]
+    made.received(memoryview(client.send(f.Exec(1, f.Form.ARGV, (b"sleep",)), 1)))
+    return made, client
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the times be short; what is tested is their order."""
+    monkeypatch.setattr(session, "KEEPALIVE_IDLE", 0.05)
+    monkeypatch.setattr(session, "KEEPALIVE_TIMEOUT", 0.1)
+
+
+def test_a_client_that_answers_no_ping_is_gone() -> None:
+    async def main() -> None:
+        around = Everything()
+        made, client = talk(around)
+        await asyncio.wait_for(around.closed.wait(), 30)
+        client.receive_data(around.written)
+        heard = []
+        while (event := client.next_event()) is not None:
+            heard.append(event[1])
+        assert heard == [f.Ping(0), f.Goodbye(f.Farewell.NO_ANSWER, "no answer")]
+        assert made.gone
+        assert around.events[-1] == ("left", {"user": "alice", "commands": 1, "why": "no answer"})
+        assert orders.End(7, f.Cause.LOST) in around.orders
+        assert around.orders[-1] == orders.Leave(1)
+
+    asyncio.run(main())
+
+
+def test_a_client_that_answers_stays() -> None:
+    async def main() -> None:
+        around = Everything()
+        made, client = talk(around)
+        for _ in range(4):
+            before = len(around.written)
+            while len(around.written) == before:
+                await asyncio.sleep(0)
+            made.received(memoryview(client.send(f.Pong(0))))
+        assert not made.gone
+        made.ended()
+        assert made.gone
+
+    asyncio.run(main())
