@@ -305,6 +305,7 @@ def ways_to_leave() -> dict[str, Callable[[Rogue], None]]:
 def test_a_client_that_leaves_at_any_stage_leaves_nothing(target: Target, stage: str, way: str) -> None:
     """security.md, Processes: "zombies, descriptors left over"; the hall forgets who left."""
     ends = target.count("rexec-server: end ") + target.count("rexec-server: deny ")
+    left = target.count("rexec-server: left ")
     with target.friend() as friend:
         if stage == "questioned":
             friend.send(wire.frame(wire.QUERY, wire.query(b"list"), channel=1))
@@ -315,10 +316,10 @@ def test_a_client_that_leaves_at_any_stage_leaves_nothing(target: Target, stage:
         if stage in ("reading", "writing"):
             friend.send(wire.frame(wire.STDIN, bytes(200 * KIB), channel=1))
         ways_to_leave()[way](friend)
+    target.wait_for("rexec-server: left ", count=left + 1)
     if stage not in ("idle", "questioned", "asked"):
         target.wait_for("rexec-server: (end|deny) ", count=ends + 1)
-    assert until(lambda: target.descriptors() <= target.at_rest)
-    assert until(lambda: not _children(target))
+    assert until(lambda: target.descriptors() <= target.at_rest and not _children(target))
 
 
 def _children(target: Target) -> str:
