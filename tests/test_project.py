@@ -39,6 +39,12 @@ class EveryProgram:
     def account(self) -> Account:
         return Account("rexec", "/")
 
+    def other_account(self, user: str, group: str | None) -> Account:
+        return Account(user, "/")
+
+    def features(self) -> frozenset[str]:
+        return frozenset({"landlock", "seccomp"})
+
     def is_directory(self, path: str) -> bool:
         return True
 

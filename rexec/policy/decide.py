@@ -106,6 +106,9 @@ def _permit(policy: Policy, rule: Rule, path: str, request: Request) -> Permit:
         umask=grant.umask,
         linger=grant.linger,
         background_keep=grant.background_keep,
+        account=policy.account if grant.run_as is None else grant.run_as,
+        fence=grant.fence,
+        logged=request.words,
     )
 
 

@@ -13,10 +13,13 @@ class Found(NamedTuple):
 
 
 class Account(NamedTuple):
-    """The account that runs the commands."""
+    """An account that runs commands; `groups` are all of its groups, its first one included."""
 
     name: str
     home: str
+    uid: int = -1
+    gid: int = -1
+    groups: tuple[int, ...] = ()
 
 
 class Disk(Protocol):
@@ -27,6 +30,12 @@ class Disk(Protocol):
 
     def account(self) -> Account:
         """Name the account that runs the commands."""
+
+    def other_account(self, user: str, group: str | None) -> Account | None:
+        """Name another account, with another first group where one is given; None: there is none."""
+
+    def features(self) -> frozenset[str]:
+        """Name what the kernel can hold a program to: landlock, seccomp."""
 
     def is_directory(self, path: str) -> bool:
         """Tell whether `path` is a directory now."""

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rexec.policy.rules import Grant
+    from rexec.policy.grant import Grant
     from rexec.policy.tokens import Token
 
     Read = Callable[[Grant, Token, Sequence[Token]], Grant]

@@ -9,11 +9,12 @@ from rexec.limits import POLICY_LINE_MAX, POLICY_MAX
 from rexec.policy.arguments import read_patterns
 from rexec.policy.decide import decide, plain_request
 from rexec.policy.directives import DEFAULT_PATH, Told, read_directive
+from rexec.policy.grant import PLAIN
 from rexec.policy.lint import lint
 from rexec.policy.options import read_option
 from rexec.policy.paths import is_canonical
 from rexec.policy.problems import Flaw, PolicyRefused, Problem, Severity
-from rexec.policy.rules import Deny, Grant, Missing, Permit, Policy, Rule
+from rexec.policy.rules import Deny, Missing, Permit, Policy, Rule
 from rexec.policy.tokens import BLANK, Kind, scan
 from rexec.policy.who import EVERYONE, NOBODY, read_who
 from rexec.policy.wording import quoted
@@ -37,7 +38,7 @@ class _Above:
     """The rule above an option; one that is not sound was refused, and its options are read all the same."""
 
     def __init__(self) -> None:
-        self.grant = Grant()
+        self.grant = PLAIN
         self.seen: set[str] = set()
         self.sound = False
 

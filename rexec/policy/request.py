@@ -12,7 +12,8 @@ class Request:
     Strings from the wire are decoded by `text_of`, so that every byte survives. `groups` are those
     of the key; those of ``%group`` are added by `decide`. `timeout` is in seconds, `now` is Unix
     time, `pty` the TERM of the client where it asks for a terminal, `peer` the address as text or ""
-    for a Unix socket, `connection` the value of REXEC_CONNECTION, `pty_allowed` what the key says.
+    for a Unix socket, `utc_offset` the seconds by which local time is ahead, `confirm` the text that the
+    client confirms with, `connection` the value of REXEC_CONNECTION, `pty_allowed` what the key says.
     """
 
     user: str
@@ -22,6 +23,8 @@ class Request:
     connection: str
     now: float
     pty_allowed: bool
+    utc_offset: int = 0
+    confirm: str | None = None
     form: str = "argv"
     env: tuple[tuple[str, str], ...] = ()
     cwd: str | None = None

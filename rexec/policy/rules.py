@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from rexec.limits import LINGER, UMASK
+from rexec.policy.grant import NO_FENCE, PLAIN, Fence, Grant
 from rexec.policy.who import EVERYONE
 
 TYPE_CHECKING = False
@@ -15,24 +16,6 @@ if TYPE_CHECKING:
     from rexec.policy.disk import Account, Found
     from rexec.policy.problems import Problem
     from rexec.policy.who import Who
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """What the options of a rule say; without any, what every command gets."""
-
-    about: str = ""
-    whom: Who = EVERYONE  # narrows the section
-    timeout: float | None = None  # seconds
-    cwd: str | None = None  # None: the home of the account
-    cwd_ask: str | None = None  # the root under which the client may choose; None: it may not
-    env_set: tuple[tuple[str, str], ...] = ()
-    env_pass: tuple[str, ...] = ()  # names, or a name and * behind it
-    pty: str = "yes"  # no, yes, only
-    stdin: bool = True
-    background_keep: bool = False
-    umask: int = UMASK
-    linger: float = LINGER  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +30,7 @@ class Rule:
     patterns: tuple[Pattern, ...]
     bare: bool  # nothing stands behind the command
     section: Who = EVERYONE
-    grant: Grant = Grant()
+    grant: Grant = PLAIN
 
     @property
     def label(self) -> str:
@@ -99,12 +82,27 @@ class Policy:
         return [rule for rule in self.rules if rule.is_for(user, groups)]
 
 
+class PathCheck(NamedTuple):
+    """An argument that names a file: where its links lead must match `glob` too, its ROOT resolved.
+
+    `kind` is file, dir, new (nothing is there, its directory is) or "" for anything.
+    """
+
+    path: str  # absolute and canonical, as spelled
+    glob: str  # absolute; * is one component, a last ** a subtree
+    kind: str
+    writing: bool
+    shown: str  # the argument, for a denial
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
     """The right to start one program once; only `decide` makes one, and `process` starts nothing else.
 
-    `argv` is the client's, never rewritten. `cwd_root`, where not None, is an obligation: whoever
-    starts the program resolves the links of `cwd` and refuses when it has left this directory.
+    `argv` is the client's, or the server command's where the rule has one. What needs the disk or a
+    count is an obligation, discharged as `account` before the start; one that fails is a denial:
+    `cwd_root` (resolve the links of `cwd` and refuse when it has left this directory), `checks`,
+    `sha256`, and of the grant `parallel` and `rate`.
     """
 
     rule: Rule
@@ -120,6 +118,11 @@ class Permit:
     umask: int
     linger: float
     background_keep: bool
+    account: Account
+    checks: tuple[PathCheck, ...] = ()
+    fence: Fence = NO_FENCE  # of the grant, with the roots of the rule's paths where it is confined
+    values: tuple[tuple[str, str], ...] = ()  # what the rule captured, by name
+    logged: tuple[str, ...] = ()  # the client's words as logs may show them
 
 
 @dataclass(frozen=True, slots=True)

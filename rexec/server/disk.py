@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import stat
@@ -48,12 +49,30 @@ class LocalDisk:
         try:
             entry = pwd.getpwuid(os.geteuid())
         except KeyError:
-            return Account(str(os.geteuid()), "/")
-        return Account(entry.pw_name, entry.pw_dir if entry.pw_dir.startswith("/") else "/")
+            return Account(str(os.geteuid()), "/", os.geteuid(), os.getegid(), tuple(os.getgroups()))
+        return _account(entry, os.getegid(), tuple(os.getgroups()))
+
+    def other_account(self, user: str, group: str | None) -> Account | None:
+        """Name another account, with another first group where one is given; None: there is none."""
+        try:
+            entry = pwd.getpwnam(user)
+            gid = entry.pw_gid if group is None else grp.getgrnam(group).gr_gid
+        except KeyError:
+            return None
+        return _account(entry, gid, tuple(os.getgrouplist(user, gid)))
+
+    def features(self) -> frozenset[str]:
+        """Name what the kernel can hold a program to: landlock, seccomp."""
+        return frozenset()
 
     def is_directory(self, path: str) -> bool:
         """Tell whether `path` is a directory now."""
         return os.path.isdir(path)
+
+
+def _account(entry: pwd.struct_passwd, gid: int, groups: tuple[int, ...]) -> Account:
+    home = entry.pw_dir if entry.pw_dir.startswith("/") else "/"
+    return Account(entry.pw_name, home, entry.pw_uid, gid, groups)
 
 
 def _look_at(place: str) -> Found | None:

@@ -205,6 +205,7 @@ class Runner:
             peer=seat.peer,
             connection=seat.ends,
             now=time.time(),
+            utc_offset=time.localtime().tm_gmtoff,
             pty_allowed=principal.pty_allowed,
         )
 

@@ -17,6 +17,8 @@ class FakeDisk:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.accounts: dict[tuple[str, str | None], Account] = {}
+        self.kernel = frozenset({"landlock", "seccomp"})
 
     def find(self, command: str, path: tuple[str, ...]) -> Found | None:
         self.asked.append(command)
@@ -27,6 +29,12 @@ class FakeDisk:
 
     def account(self) -> Account:
         return Account("runner", "/home/joe")
+
+    def other_account(self, user: str, group: str | None) -> Account | None:
+        return self.accounts.get((user, group))
+
+    def features(self) -> frozenset[str]:
+        return self.kernel
 
     def is_directory(self, path: str) -> bool:
         return path != "/missing"

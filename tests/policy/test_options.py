@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rexec.policy.grant import Grant
 from rexec.policy.options import OPTIONS
-from rexec.policy.rules import Grant
 from rexec.policy.who import EVERYONE
 from tests.policy.fakes import policy_of, refusals
 from tests.tree import ROOT
