@@ -6,10 +6,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 BASE   := $(VENV)/.stamp-base
 DEV    := $(VENV)/.stamp-dev
+FUZZ   := $(VENV)/.stamp-fuzz
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
+FUZZ_SECONDS ?= 3600
+FUZZ_TARGETS ?= allow-lists arguments expressions lines frames
+SOAK_ROUNDS  ?= 20
+SOAK := tests/process/test_swap.py $(patsubst %,tests/regress/test_%.py, every_run_is_whole ends_all_of_it \
+    nothing_left_behind many_at_once rate parallel reload)
+
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-stop test test-system check floors format clean
+.PHONY: help venv demo demo-stop test test-system fuzz soak check floors format clean
 
 # One line, or nothing. Debian keeps ensurepip in a package of its own.
 problem = $(shell \
@@ -25,7 +32,7 @@ help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 venv: $(BASE)  ## make .venv and install rexec into it
-	@echo "installed: $(BIN)/rexec, $(BIN)/rexec-server, $(BIN)/rexec-keygen"
+	@echo "installed: $(BIN)/rexec, $(BIN)/rexec-server, $(BIN)/rexec-keygen, $(BIN)/rexec-audit"
 
 $(BASE): pyproject.toml
 	$(need_python)
@@ -39,6 +46,12 @@ $(DEV): pyproject.toml
 	@$(PIP) install -e '.[test,check]'
 	@touch $(BASE) $@
 
+$(FUZZ): pyproject.toml
+	$(need_python)
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install -e '.[test,check,fuzz]'
+	@touch $(BASE) $(DEV) $@
+
 demo: $(BASE)  ## start a server on loopback, run three commands through it, leave it running
 	@$(BIN)/python scripts/demo.py start
 
@@ -50,9 +63,16 @@ test: $(DEV)  ## run every test that needs nothing but pip
 
 test-system: $(DEV)  ## run the tests that need root and Debian packages
 	@test "$$(id -u)" = 0 || { echo "rexec: make test-system needs root" >&2; exit 1; }
-	@{ command -v ssh-keygen && command -v ssh-agent && command -v vim.tiny && command -v top; } >/dev/null \
-	    || { apt-get update -qq && apt-get install -qq -y openssh-client vim-tiny procps >/dev/null; }
+	@missing=$$($(BIN)/python -m tests.system.catalogue openssh-client vim-tiny procps asciinema); \
+	    test -z "$$missing" || { apt-get update -qq \
+	    && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; }
 	@$(BIN)/pytest -m system
+
+fuzz: $(FUZZ)  ## fuzz what reads hostile bytes, each target for FUZZ_SECONDS of CPU (an hour)
+	@for target in $(FUZZ_TARGETS); do $(BIN)/python -m tests.fuzz.run $$target $(FUZZ_SECONDS) || exit 1; done
+
+soak: $(DEV)  ## run the tests of races and leftovers SOAK_ROUNDS times (20)
+	@for round in $$(seq $(SOAK_ROUNDS)); do echo "round $$round" && $(BIN)/pytest -x $(SOAK) || exit 1; done
 
 check: $(DEV) floors  ## look at format, lint, types and the floors of the architecture
 	@$(BIN)/ruff format --check .

@@ -49,8 +49,13 @@ CLIENT_PATIENCE = 2.0  # seconds a signalled client waits for the command before
 PIPE_BULK = MIB  # bytes of a child's pipe once a full read has shown bulk
 TIMEOUT_MAX = 366 * 86_400.0  # seconds a rule or a request may ask for: no clock or poll overflows on it
 UMASK = 0o022  # of every command that a rule does not say more about
+CHECK_PATIENCE = 5.0  # seconds that the disk has to show where a path leads, before the command is denied
+ESCAPE_PATIENCE = 0.2  # seconds to read what a fenced program wants; memory and a local disk take none
+ESCAPES_TOLD = 10  # attempts of one command that are told one by one; of the rest, how many there were
+ESCAPES_AT_ONCE = 16  # calls of one fenced program answered before others have their turn
 
 ORDERS_MAX = 16 * MIB  # bytes that wait for the runner before the server calls itself busy
+REPORTS_MAX = MIB  # bytes that wait for the listener before the runner takes no more orders of it
 
 # --- connections -------------------------------------------------------------------------------
 KEEPALIVE_IDLE = 15.0  # seconds of silence before a ping
@@ -66,8 +71,25 @@ DEFAULT_PORT = 5512
 # --- files -------------------------------------------------------------------------------------
 POLICY_MAX = MIB  # bytes of an allow list
 POLICY_LINE_MAX = 4 * KIB  # bytes of one line of it
+VALUE_MAX = 1_024  # bytes of an argument that a type takes: names and paths are shorter
+EXPRESSION_MAX = 512  # places in one regular expression: a word costs its length times this at most
+EXPRESSION_DEPTH = 32  # groups in groups of one
 POLICY_SHOWN_MAX = 200  # characters of somebody's words in one message: a denial is one short line
+POLICY_TOTAL_MAX = 4 * MIB  # bytes of an allow list with all that it includes
 INCLUDE_DEPTH = 16  # nested %include
+INCLUDE_FILES_MAX = 1_024  # files that one allow list includes, counted as often as they are read
+RATE_MAX = 10_000  # starts that a rate may name: the runner remembers the time of each
+SIZE_MAX = 1024 * 1024 * MIB  # bytes that a rule may name: 1 TiB
+CONFIRM_MAX = 200  # characters of a text to confirm with: it has to be typed
 KEY_FILE_MAX = 64 * KIB  # bytes of a key, and of one line of a file of keys
 KEY_LIST_MAX = 4 * MIB  # bytes of authorized_keys or known_hosts
 CONFIG_MAX = MIB  # bytes of config.toml
+
+# --- audit -------------------------------------------------------------------------------------
+AUDIT_SIZE = 100_000_000  # bytes of a file of the audit log before the next one is begun
+AUDIT_SIZE_MIN = MIB  # what --audit-size may say at least: a file holds some of the longest records
+AUDIT_LINE_MAX = 256 * KIB  # bytes of one record
+AUDIT_WORDS_MAX = 64 * KIB  # bytes of an argument vector in it; a longer one stands there cut, with a hash
+CHECKPOINT_RECORDS = 4_096  # records after which the log is signed: a signature is then no part of the cost
+CHECKPOINT_DELAY = 300.0  # seconds that a record may wait for a signature
+RECEIPT_WORDS_MAX = 8 * KIB  # bytes of an argument vector in a receipt, which is one control frame

@@ -12,6 +12,7 @@ import pytest
 from rexec.errors import ConfigError
 from rexec.policy.disk import Account, Found
 from rexec.policy.parse import parse
+from rexec.policy.source import Source
 from tests.tree import ROOT, project_files, text_of
 
 PYPROJECT = tomllib.loads(text_of(ROOT / "pyproject.toml"))
@@ -37,16 +38,25 @@ class EveryProgram:
         return Found(command if command.startswith("/") else f"/usr/bin/{command}")
 
     def account(self) -> Account:
-        return Account("rexec", "/")
+        return Account("rexec", "/", 0, 0)
 
     def other_account(self, user: str, group: str | None) -> Account:
-        return Account(user, "/")
+        return Account(user, "/", 1000, 1000)
 
     def features(self) -> frozenset[str]:
         return frozenset({"landlock", "seccomp"})
 
     def is_directory(self, path: str) -> bool:
         return True
+
+    def digest(self, path: str) -> None:
+        return None
+
+    def clock(self) -> float:
+        return 0.0
+
+    def included(self, pattern: str, within: Source, *, globs: bool) -> list[Source]:
+        return []
 
 
 def test_the_licence_is_apache_2() -> None:

@@ -24,9 +24,13 @@ def show(line: Line, answer: Result) -> int:
 
 
 def _list(answer: Result) -> tuple[list[str], int]:
-    texts = [(neutral(rule.text), neutral(rule.about)) for rule in rules(answer)]
-    width = min(40, max((len(text) for text, about in texts if about), default=0))
-    return [f"{text:<{width}}  # {about}" if about else text for text, about in texts], 0
+    found = [(neutral(rule.text), neutral(rule.about), rule.danger) for rule in rules(answer)]
+    width = min(40, max((len(text) for text, about, _ in found if about), default=0))
+    lines = []
+    for text, about, danger in found:
+        line = f"{text:<{width}}  # {about}" if about else text
+        lines.append(output.alarming(line) if danger == "high" else line)
+    return lines, 0
 
 
 def _explain(answer: Result) -> tuple[list[str], int]:

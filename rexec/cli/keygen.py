@@ -24,7 +24,10 @@ _TRIES = 3  # of typing the same passphrase twice
 _KINDS = {"ssh-ed25519": "ED25519", "ssh-rsa": "RSA"}  # as ssh-keygen names them; all else is ECDSA
 
 
-@click.command(help="Make an Ed25519 key pair, or with -l or -y look at one.")
+@click.command(
+    help="Make an Ed25519 key pair, or with -l or -y look at one.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("-f", "file", metavar="FILE", help="The private key; FILE.pub is its public half.")
 @click.option("-C", "comment", metavar="COMMENT", help="A comment for the key, otherwise USER@HOST.")
 @click.option("-N", "passphrase", metavar="PASSPHRASE", help="The passphrase of the new key; '' for none.")

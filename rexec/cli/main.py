@@ -35,6 +35,11 @@ def main() -> NoReturn:
     except RexecError as error:
         code = report(PROGRAM, error)
     except KeyboardInterrupt:
+        import signal
+
+        from rexec.cli.signals import die_by
+
+        die_by(signal.SIGINT)
         code = 130
     os._exit(code)  # nothing is left to be cleaned up, and tearing the interpreter down takes time
 
@@ -48,6 +53,8 @@ def run(arguments: list[str]) -> int:
         return show(USAGE if line.help else f"rexec {__version__}\n")
     if line.host is None:
         raise UsageError("no host", hint="rexec [OPTIONS] [USER@]HOST [COMMAND [ARG]...]")
+    if line.receipt is not None and (not line.command or line.lists or line.explain):
+        raise UsageError("--receipt goes with a command", hint="rexec --receipt FILE HOST COMMAND [ARG]...")
     if not line.command and not line.lists:
         from rexec.cli import prompt
 

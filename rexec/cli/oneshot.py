@@ -10,7 +10,7 @@ from rexec import files
 from rexec.cli.output import report, say
 from rexec.cli.signals import RESIZED, Signals, die_by
 from rexec.client.command import Command, signal_number
-from rexec.client.config import Wishes, load_config, resolve
+from rexec.client.config import Wishes, directory, load_config, resolve, variables
 from rexec.client.connect import connect
 from rexec.client.identity import signers
 from rexec.client.result import Result
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from rexec.protocol.connection import Connection
 
 PROGRAM = "rexec"
+TRUST_ANSWERS = "Say yes or no in full, or give the fingerprint that the server printed."
+_SIGNALLED = 128  # and above: by a signal, as shells have it
 
 
 class OneShot:
@@ -40,6 +42,8 @@ class OneShot:
         self.target = target_of(line)
         self.words = tuple(os.fsencode(word) for word in line.command)
         self.status_fd = _status_fd(line)
+        if line.receipt is not None and files.stamp(line.receipt) is not None:
+            raise UsageError(f"--receipt {line.receipt}: already exists, and is never overwritten")
         self.session: Session | None = None
         self.command: Command | None = None
         self.signals = Signals()
@@ -49,13 +53,13 @@ class OneShot:
         """Return the exit code."""
         try:
             command = self._run()
+            self._give_back(keep_screen=_ended_by_itself(command))
         except UsageError:
             raise
         except RexecError as error:
             return self._failed(error)
         finally:
-            if self.terminal is not None:
-                self.terminal.leave()
+            self._give_back()
         if command.sinks and self.session is not None and self.session.closed_sink is command:
             self.session.close()
             die_by(signal.SIGPIPE)
@@ -64,9 +68,14 @@ class OneShot:
             result = Result("lost", 255, error="session ended by ~.")
         elif self.signals.gave_up and self.signals.last is not None:
             result = Result("lost", 128 + signal_number(self.signals.last), error=None)
+        elif self.line.receipt is not None and isinstance(command.last, f.Exit) and result.state != "lost":
+            result = self._keep_receipt(self.line.receipt, command, result)
         if self.session is not None:
             self.session.close()
-        return self._finish(result)
+        code = self._finish(result)
+        if self.signals.was_interrupted(result.signal):
+            die_by(signal.SIGINT)
+        return code
 
     # --- the way there ------------------------------------------------------------------------
 
@@ -86,13 +95,32 @@ class OneShot:
         # First: whoever sees output may send a signal.
         self.signals.catch(*([RESIZED] if self.terminal is not None and self.terminal.is_local else []))
         session.wakeup = self.signals.descriptor
+        session.noticed = self._notice
         session.adopt(command)
+        self._follow(session, command)
+        confirmed = self._confirmed(session, command)
+        if confirmed is None or not isinstance(exec_, f.Exec):
+            return command
+        self.command = session.start(exec_.replace(confirm=confirmed), self._source(), *self._sinks())
+        self._follow(session, self.command)
+        return self.command
+
+    def _follow(self, session: Session, command: Command) -> None:
+        """Pump until a command is over, or nobody waits for it any more."""
         while not self._is_over(command):
             if self.terminal is not None and command.terminal:
                 self.terminal.enter()
             session.pump(self.signals.patience())
             self.signals.forward(lambda name: session.signal(command, name), self._resized)
-        return command
+
+    def _confirmed(self, session: Session, command: Command) -> str | None:
+        """Return the text that a command was denied for the lack of, once somebody has typed it."""
+        text = command.unconfirmed
+        if text is None or self.line.confirm is not None or self.line.json or not _has_terminal():
+            return None
+        from rexec.cli.confirmation import is_confirmed
+
+        return text if is_confirmed(text, session, self.signals) else None
 
     def _is_over(self, command: Command) -> bool:
         gone = self.session is not None and self.session.closed_sink is not None
@@ -104,17 +132,20 @@ class OneShot:
         if line.lists:
             return f.Query("list")
         if line.explain:
-            return f.Query("explain", self.words)
+            where, env = directory(self.target), variables(self.target)
+            return f.Query("explain", self.words, self.terminal is not None, where, env)
         timeout = self.target.timeout
         return f.Exec(
             1,
             f.Form.ARGV,
             self.words,
-            env=tuple(_variable(text) for text in self.target.env),
-            cwd=None if self.target.cwd is None else os.fsencode(self.target.cwd),
+            env=variables(self.target),
+            cwd=directory(self.target),
             timeout_ms=None if timeout is None else max(1, round(timeout * 1000)),
             stdin=not line.no_stdin,
             pty=None if self.terminal is None else self.terminal.pty,
+            confirm=line.confirm,
+            receipt=line.receipt is not None,
         )
 
     def _source(self) -> Source | None:
@@ -125,7 +156,7 @@ class OneShot:
     def _sinks(self) -> tuple[Sink, Sink]:
         if self.line.json or self.line.lists or self.line.explain:
             return MemorySink(), MemorySink()
-        return FdSink(1), FdSink(2)
+        return FdSink(1) if self.terminal is None else self.terminal.sink(), FdSink(2)
 
     def _resized(self) -> None:
         size = None if self.terminal is None else self.terminal.size()
@@ -133,6 +164,24 @@ class OneShot:
             self.session.resize(self.command, size)
 
     # --- the end ------------------------------------------------------------------------------
+
+    def _give_back(self, *, keep_screen: bool = False) -> None:
+        if self.terminal is not None:
+            self.terminal.leave(keep_screen=keep_screen)
+
+    def _keep_receipt(self, path: str, command: Command, result: Result) -> Result:
+        """Write the receipt; without one that holds, the command counts as lost."""
+        from rexec.client.receipt import check
+
+        assert self.session is not None
+        assert isinstance(command.last, f.Exit)
+        try:
+            files.create_public(
+                path, check(command.receipt, self.session.server_key, self.words, command.last)
+            )
+        except RexecError as error:
+            result.state, result.exit_code, result.error = "lost", 255, str(error)
+        return result
 
     def _failed(self, error: RexecError) -> int:
         result = Result(error.state, error.exit_code, error=str(error))
@@ -167,6 +216,12 @@ class OneShot:
     def _say(self, text: str, *, always: bool = False) -> None:
         if always or not self.line.quiet:
             say(PROGRAM, text)
+
+    def _notice(self, text: str) -> None:
+        """Print what happened to the command; our terminal may be raw, and then needs its own return."""
+        if not self.line.quiet_all:
+            is_raw = self.terminal is not None and self.terminal.is_local
+            say(PROGRAM, text, "\r\n" if is_raw else "\n")
 
     def _chat(self, text: str) -> None:
         if self.line.verbose:
@@ -207,16 +262,10 @@ def carried(frame: f.Exec | f.Query) -> f.Exec | f.Query:
     return frame
 
 
-def _variable(text: str) -> tuple[bytes, bytes]:
-    """Return a variable of `-e NAME=VALUE`, or of our own environment for `-e NAME`."""
-    name, equals, value = text.partition("=")
-    if not name:
-        raise UsageError(f"-e {text!a}: no name")
-    if not equals:
-        if name not in os.environ:
-            raise UsageError(f"-e {name}: there is no such variable here", hint=f"-e {name}=VALUE sets one")
-        value = os.environ[name]
-    return os.fsencode(name), os.fsencode(value)
+def _ended_by_itself(command: Command) -> bool:
+    """Whether a command had its say about the screen; a shell exits 128+n for one that was killed."""
+    result = command.result()
+    return result.state in ("ok", "failed") and result.exit_code <= _SIGNALLED
 
 
 def _terminal(line: Line) -> Attached | None:
@@ -254,6 +303,7 @@ def ask_trust(host: str, fingerprint: str) -> bool:
             return False
         if answer.strip() in ("yes", fingerprint):
             return True
+        print(TRUST_ANSWERS, file=sys.stderr)  # noqa: T201
 
 
 def ask_passphrase(path: str) -> bytes | None:

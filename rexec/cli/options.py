@@ -42,6 +42,8 @@ class Line:
         self.version = False
         self.help = False
         self.keep_going = False
+        self.confirm: str | None = None
+        self.receipt: str | None = None
 
     @property
     def quiet_all(self) -> bool:
@@ -89,6 +91,14 @@ def _seconds(text: str) -> float:
     return seconds(text)
 
 
+def _confirm(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{text!a} is not UTF-8") from None
+    return text
+
+
 OPTIONS = (
     Option("-p", "--port", "port", "connect to this port (5512)", "N", _port),
     Option("-l", "--user", "user", "be this user; else the key decides", "NAME", str),
@@ -113,9 +123,11 @@ OPTIONS = (
         "10s",
         _seconds,
     ),
+    Option("", "--confirm", "confirm", "the text with which a rule wants to be confirmed", "TEXT", _confirm),
     Option("-k", "--keep-going", "keep_going", "go on after a command of a script on stdin has failed"),
     Option("", "--json", "json", "print one JSON object instead of the output"),
     Option("", "--status-fd", "status_fd", "write the JSON object to this descriptor", "N", _number),
+    Option("", "--receipt", "receipt", "write here what the server signs about the command", "FILE", str),
     Option("", "--list", "lists", "print what you may run there"),
     Option("", "--explain", "explain", "say which rule decides about COMMAND; run nothing"),
     Option("", "--version", "version", "print the version"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
 
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
     from click import Command
 
 
-def say(program: str, text: str) -> None:
+def say(program: str, text: str, end: str = "\n") -> None:
     """Print one line to stderr; one that nobody can read is no reason to fail."""
     try:
-        sys.stderr.write(f"{program}: {neutral(text)}\n")
+        sys.stderr.write(f"{program}: {neutral(text)}{end}")
         sys.stderr.flush()
     except (OSError, ValueError, AttributeError):  # gone, closed, never there
         pass
@@ -35,6 +36,12 @@ def show(text: str) -> int:
     except OSError as error:
         raise RexecError(f"stdout: {(error.strerror or 'cannot be written').lower()}") from None
     return 0
+
+
+def alarming(text: str) -> str:
+    """Show text in red where stdout is a terminal that has colours (https://no-color.org)."""
+    plain = not os.isatty(1) or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
+    return text if plain else f"\x1b[31m{text}\x1b[m"
 
 
 def report(program: str, error: RexecError) -> int:

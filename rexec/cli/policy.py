@@ -8,6 +8,8 @@ from ipaddress import ip_address
 
 import click
 
+from rexec.policy.diff import compare
+from rexec.policy.expand import expand
 from rexec.policy.explain import explain
 from rexec.policy.problems import PolicyRefused, Problem, Severity
 from rexec.policy.request import Request
@@ -62,6 +64,37 @@ def _moment(context: click.Context, parameter: click.Parameter, value: str | Non
         raise click.BadParameter(f"{neutral(value)!r} is no time such as 2030-01-31T08:00") from None
 
 
+@click.command("expand")
+@click.argument("file")
+def expand_command(file: str) -> None:
+    """Print the allow list FILE with its %include and %use written out as ordinary rules.
+
+    What is printed is an allow list of its own, with the same decisions; only the lines that rules
+    stand on are others.
+    """
+    disk.load(file, name=file)
+    click.echo(expand(disk.text_of(file), file, disk.LocalDisk(file)), nl=False)
+
+
+@click.command("diff")
+@click.argument("old")
+@click.argument("new")
+@click.pass_context
+def diff_command(context: click.Context, old: str, new: str) -> None:
+    """Say who gains (+) and loses (-) what between the allow lists OLD and NEW.
+
+    ~ is a rule with other options, ! one that other rules come before now. Exits with 0 when every
+    decision is the same, 1 when one may differ, 2 on errors.
+    """
+    found = compare(disk.load(old, name=old), disk.load(new, name=new))
+    for whom, lines in found.differences:
+        click.echo(f"{neutral(whom)}:")
+        click.echo("\n".join(f"  {neutral(line)}" for line in lines))
+    for text in found.textual:
+        click.echo(f"no decision differs: {text}")
+    context.exit(1 if found.differences else 0)
+
+
 @click.command("explain", context_settings={"allow_interspersed_args": False})
 @click.option("--allow-list", metavar="FILE", required=True, help="The allow list that is asked.")
 @click.option("--as", "user", metavar="NAME", required=True, callback=_name, help="Who would ask.")
@@ -92,6 +125,7 @@ def explain_command(
         peer=peer,
         connection=peer,
         now=now,
+        utc_offset=time.localtime(now).tm_gmtoff,
         pty_allowed=True,
         pty="xterm" if pty else None,
     )

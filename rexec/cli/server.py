@@ -11,15 +11,33 @@ import click
 from rexec import __version__, files
 from rexec.auth.authorized import authorized_line
 from rexec.auth.keys import parse_public_line
+from rexec.cli.learn import learn_command
 from rexec.cli.output import run_click
-from rexec.cli.policy import check_command, explain_command
+from rexec.cli.policy import check_command, diff_command, expand_command, explain_command
 from rexec.client.config import load_config, seconds
 from rexec.errors import ConfigError, UsageError
-from rexec.limits import DRAIN, GRACE, KEY_FILE_MAX
-from rexec.server.config import Settings
+from rexec.limits import AUDIT_SIZE, DRAIN, GRACE, KEY_FILE_MAX
+from rexec.server.config import AUDIT, Settings
 
 PROGRAM = "rexec-server"
-_PLAIN = ("allow_list", "authorized_keys", "host_key", "tls_cert", "tls_key", "no_tls", "drain", "grace")
+_PLAIN = (
+    "allow_list",
+    "authorized_keys",
+    "host_key",
+    "tls_cert",
+    "tls_key",
+    "no_tls",
+    "drain",
+    "grace",
+    "terse_denials",
+    "audit",
+    "audit_dir",
+    "audit_size",
+    "user",
+)
+
+_UNITS = {"K": 1_000, "M": 1_000_000, "G": 1_000_000_000}  # the limit of a file, in the units of `ls -l`
+_DIGITS_MAX = 15
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,6 +52,17 @@ _PLAIN = ("allow_list", "authorized_keys", "host_key", "tls_cert", "tls_key", "n
 @click.option("--no-tls", is_flag=True, help="Serve in the clear, on unix: and loopback addresses alone.")
 @click.option("--drain", metavar="TIME", help="Time to finish after SIGTERM (10s).")
 @click.option("--grace", metavar="TIME", help="Time for a client to prove who it is (10s).")
+@click.option(
+    "--terse-denials", is_flag=True, help="Tell clients that they are denied, and not why; the log says it."
+)
+@click.option(
+    "--audit",
+    metavar="required|best-effort",
+    help="Whether a command may run where it cannot be recorded (best-effort).",
+)
+@click.option("--audit-dir", metavar="DIR", help="Where the audit log stands, instead of HOME/audit.")
+@click.option("--audit-size", metavar="SIZE", help="Size of one of its files (100M).")
+@click.option("--user", metavar="NAME", help="Who the process that holds the sockets becomes; for root only.")
 @click.option("--home", metavar="DIR", help="Where keys stand, instead of $REXEC_HOME or ~/.rexec.")
 @click.option("--config", metavar="FILE", help="Settings, instead of HOME/config.toml.")
 @click.version_option(__version__, prog_name=PROGRAM)
@@ -70,7 +99,20 @@ def _settings(options: dict[str, Any], *, provision: bool = True) -> Settings:
         provision=provision and options["config"] is None,
         drain=DRAIN if chosen["drain"] is None else seconds(str(chosen["drain"])),
         grace=GRACE if chosen["grace"] is None else seconds(str(chosen["grace"])),
+        terse_denials=bool(chosen["terse_denials"]),
+        audit=chosen["audit"] or AUDIT[0],
+        audit_dir=chosen["audit_dir"] if options["audit_dir"] is None else options["audit_dir"],
+        user=chosen["user"],
+        audit_size=AUDIT_SIZE if chosen["audit_size"] is None else _size(str(chosen["audit_size"])),
     )
+
+
+def _size(text: str) -> int:
+    """Return a number of bytes, written as 5000000 or 100M. Raises `UsageError`."""
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "")
+    if not (number.isascii() and number.isdigit() and len(number) <= _DIGITS_MAX):
+        raise UsageError(f"--audit-size {text!a} is no size such as 100M")
+    return int(number) * _UNITS.get(unit, 1)
 
 
 @cli.command()
@@ -83,8 +125,14 @@ def authorize(context: click.Context, name: str, pubkey_file: str, groups: tuple
     options = context.find_root().params
     home = files.home(options["home"], os.environ)
     path = options["authorized_keys"] or os.path.join(home, "authorized_keys")
+    data = files.read_any(pubkey_file, KEY_FILE_MAX)
+    if b"PRIVATE KEY-----" in data:
+        raise ConfigError(
+            f"{pubkey_file}: this is a private key, which stays where it is",
+            hint=f"its public half is wanted: {pubkey_file}.pub, or what rexec-keygen -y prints",
+        )
     try:
-        public, _ = parse_public_line(files.read_any(pubkey_file, KEY_FILE_MAX).decode())
+        public, _ = parse_public_line(data.decode())
     except ValueError as error:
         raise ConfigError(f"{pubkey_file}: not a public key: {error}") from None
     files.ensure_home(os.path.dirname(os.path.abspath(path)))
@@ -93,7 +141,10 @@ def authorize(context: click.Context, name: str, pubkey_file: str, groups: tuple
 
 
 cli.add_command(check_command)
+cli.add_command(diff_command)
+cli.add_command(expand_command)
 cli.add_command(explain_command)
+cli.add_command(learn_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

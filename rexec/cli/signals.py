@@ -45,6 +45,8 @@ class Signals:
 
     def forward(self, send: Callable[[str], None], resized: Callable[[], None]) -> None:
         """Send on what came, and give up where it is time to."""
+        if not self._caught and self._deadline is None:
+            return
         now = time.monotonic()
         try:
             os.read(self.descriptor, 512)
@@ -63,6 +65,13 @@ class Signals:
                 self._deadline = now + CLIENT_PATIENCE
             send(name)
         self.gave_up |= self._deadline is not None and now >= self._deadline
+
+    def was_interrupted(self, died_by: str | None) -> bool:
+        """Whether Ctrl-C ended it all: a command that made something else of it has its own exit code.
+
+        Whoever is interrupted has to die of it, or the loop of a shell goes on (`die_by`).
+        """
+        return self.last == "INT" and (self.gave_up or died_by == "INT")
 
     def patience(self) -> float | None:
         """Return how many seconds the client may still wait, None for ever."""

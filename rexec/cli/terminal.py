@@ -1,24 +1,21 @@
-"""The local terminal while a remote program has it: raw, and always given back as it was.
-
-A small guardian process holds the terminal's modes meanwhile, so that they come back even when this
-one is killed. It knows nothing else and ends with us.
-"""
+"""The local terminal while a remote program has it: raw, and always given back as it was."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import termios
 
-from rexec.client.streams import FdSource, Source
-from rexec.process.modes import CHARACTERS, CONTROL, INPUT, LOCAL, OUTPUT, encode_modes
+from rexec.cli.guardian import Guardian
+from rexec.client.streams import FdSink, FdSource, Source
+from rexec.process.modes import encode_modes
 from rexec.protocol.frames import Pty, Resize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+
+    from rexec.client.streams import Sink
 
 _READ = 4096
 HELP = (
@@ -42,104 +39,6 @@ def new_size(descriptor: int) -> Resize:
     """Return the size of our terminal as it is now."""
     columns, rows = os.get_terminal_size(descriptor)
     return Resize(columns, rows)
-
-
-def raw_modes(attributes: list[Any]) -> list[Any]:
-    """Return modes in which every byte passes as it is, both ways (termios(3), cfmakeraw)."""
-    raw = list(attributes)
-    raw[INPUT] &= ~(
-        termios.IGNBRK
-        | termios.BRKINT
-        | termios.PARMRK
-        | termios.ISTRIP
-        | termios.INLCR
-        | termios.IGNCR
-        | termios.ICRNL
-        | termios.IXON
-    )
-    raw[OUTPUT] &= ~termios.OPOST
-    raw[LOCAL] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
-    raw[CONTROL] = raw[CONTROL] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
-    raw[CHARACTERS] = list(attributes[CHARACTERS])
-    raw[CHARACTERS][termios.VMIN], raw[CHARACTERS][termios.VTIME] = 1, 0
-    return raw
-
-
-class Guardian:
-    """A process that holds a terminal's modes and sets them again if we end without dismissing it.
-
-    It is best posted by a process that has no threads yet.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self._saved = termios.tcgetattr(descriptor)
-        self._told = -1
-        self.pid = 0
-
-    def raw(self) -> None:
-        """Let every byte of the terminal pass as it is."""
-        # TCSADRAIN keeps what was typed ahead; TCSAFLUSH would throw it away.
-        termios.tcsetattr(self.descriptor, termios.TCSADRAIN, raw_modes(self._saved))
-
-    def restore(self, when: int = termios.TCSADRAIN) -> None:
-        """Set the modes that it holds."""
-        try:
-            termios.tcsetattr(self.descriptor, when, self._saved)
-        except termios.error:
-            pass  # the terminal is gone
-
-    def dismiss(self) -> None:
-        """Restore the terminal and end the process; both may come twice."""
-        if not self.pid:
-            return
-        self.restore()
-        try:
-            os.write(self._told, b".")
-        except BrokenPipeError:
-            pass  # somebody killed it
-        os.close(self._told)
-        os.waitpid(self.pid, 0)
-        self.pid = 0
-
-    def post(self) -> None:
-        """Start the process."""
-        heard, self._told = os.pipe()
-        self.pid = os.fork()
-        if self.pid:
-            os.close(heard)
-            return
-        try:
-            os.close(self._told)
-            for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGTTOU):
-                signal.signal(number, signal.SIG_IGN)
-            self._keep_only(heard)
-            if not os.read(heard, 1):
-                self.restore(termios.TCSANOW)
-        finally:
-            os._exit(0)
-
-    def _keep_only(self, heard: int) -> None:
-        """Hold nothing open that somebody waits for the end of."""
-        for descriptor in range(3):
-            if descriptor != self.descriptor:
-                os.close(descriptor)
-        os.closerange(3, heard)
-        os.closerange(heard + 1, os.sysconf("SC_OPEN_MAX"))
-
-
-class RawTerminal:
-    """A terminal that is raw between `enter` and `leave`; `leave` may come twice."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._guardian = Guardian(descriptor)
-
-    def enter(self) -> None:
-        self._guardian.post()
-        self._guardian.raw()
-
-    def leave(self) -> None:
-        self._guardian.dismiss()
 
 
 class Escapes:
@@ -204,6 +103,18 @@ class TerminalSource(Source):
         return data
 
 
+class TerminalSink(FdSink):
+    """Output to a terminal; `watch` sees it before it is written, for we may be killed meanwhile."""
+
+    def __init__(self, descriptor: int, watch: Callable[[bytes], None]) -> None:
+        super().__init__(descriptor)
+        self._watch = watch
+
+    def put(self, data: bytes) -> int:
+        self._watch(data)
+        return super().put(data)
+
+
 def _show(text: str) -> None:
     sys.stderr.write(text)
     sys.stderr.flush()
@@ -215,7 +126,7 @@ class Attached:
     def __init__(self, local: int | None, environ: Mapping[str, str]) -> None:
         self._local = local
         self._escapes = Escapes()
-        self._raw: RawTerminal | None = None
+        self._guardian: Guardian | None = None
         self.pty = request(local, environ)
 
     @property
@@ -233,17 +144,30 @@ class Attached:
             return FdSource(0)
         return TerminalSource(self._local, self._escapes, _show)
 
+    def sink(self) -> Sink:
+        """Return where output goes."""
+        return FdSink(1) if self._local is None else TerminalSink(1, self._watch)
+
     def size(self) -> Resize | None:
         """Return the size of our terminal as it is now."""
         return None if self._local is None else new_size(self._local)
 
     def enter(self) -> None:
         """Give the terminal away, once."""
-        if self._local is not None and self._raw is None:
-            self._raw = RawTerminal(self._local)
-            self._raw.enter()
+        if self._local is not None and self._guardian is None:
+            self._guardian = Guardian(self._local)
+            self._guardian.post()
+            self._guardian.raw()
 
-    def leave(self) -> None:
-        """Take it back."""
-        if self._raw is not None:
-            self._raw.leave()
+    def leave(self, *, keep_screen: bool = False) -> None:
+        """Take it back; the screen may stay as a program left it that ended by itself. Twice is no error."""
+        guardian, self._guardian = self._guardian, None
+        if guardian is not None:
+            if not keep_screen:
+                guardian.give_back()
+            guardian.dismiss()
+
+    def _watch(self, data: bytes) -> None:
+        self.enter()
+        assert self._guardian is not None
+        self._guardian.watch(data)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rexec.client import answers
 from rexec.client.async_connect import open_session
 from rexec.client.async_process import AsyncProcess
-from rexec.client.request import access, outlets, request, source, words
+from rexec.client.request import access, outlets, question, request, source
 from rexec.client.streams import HeldSink, MemorySink
 from rexec.protocol import frames as f
 
@@ -48,6 +48,7 @@ class AsyncHost:
         timeout: float | None = None,
         env: Mapping[str | bytes, str | bytes] | None = None,
         cwd: Word | None = None,
+        confirm: str | None = None,
         check: bool = False,
     ) -> Result:
         """Run a command to its end and return how it ended; every ending is a value.
@@ -55,7 +56,7 @@ class AsyncHost:
         All as with `Host.run`; a callable may also be a coroutine function. Cancelled, it ends the
         command: TERM at once, KILL if that does not help.
         """
-        exec_ = request(self._target, argv, env, cwd, timeout, stdin=input is not None)
+        exec_ = request(self._target, argv, env, cwd, timeout, stdin=input is not None, confirm=confirm)
         given, out = source(input), outlets(stdout, stderr)
         try:
             command = await self._start(
@@ -75,9 +76,10 @@ class AsyncHost:
         timeout: float | None = None,
         env: Mapping[str | bytes, str | bytes] | None = None,
         cwd: Word | None = None,
+        confirm: str | None = None,
     ) -> AsyncProcess:
         """Start a command whose streams are read and written by hand."""
-        exec_ = request(self._target, argv, env, cwd, timeout, stdin=True)
+        exec_ = request(self._target, argv, env, cwd, timeout, stdin=True, confirm=confirm)
         command = await self._start(lambda: self._session.start(exec_, None, HeldSink(), HeldSink()))
         return AsyncProcess(self._session, command, self._named(exec_.words[0]))
 
@@ -87,7 +89,7 @@ class AsyncHost:
 
     async def explain(self, argv: Sequence[Word]) -> answers.Explanation:
         """Return which rule decides about a command, and why; nothing is started."""
-        return answers.explanation(await self._ask(f.Query("explain", words(argv))))
+        return answers.explanation(await self._ask(question(self._target, argv)))
 
     async def close(self) -> None:
         """Say goodbye: what still runs is ended. Closing twice is no error."""

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
 
 class Rule(NamedTuple):
-    """One line of the allow list: where it stands (``cmds.txt:4``), what it says, what it is for."""
+    """One line of the allow list: where it stands (``cmds.txt:4``), what it says, what it is for.
+
+    `danger` is low, high, or empty where the list says nothing of it.
+    """
 
     rule: str
     text: str
     about: str
+    danger: str = ""
 
 
 class Explanation(NamedTuple):
@@ -37,9 +41,13 @@ def rules(answer: Result) -> list[Rule]:
     if not isinstance(found, list):
         raise _unreadable()
     try:
-        return [Rule(str(row["rule"]), str(row["text"]), str(row["about"] or "")) for row in found]
-    except (TypeError, KeyError):
+        return [_rule(row) for row in found]
+    except (TypeError, KeyError, AttributeError):
         raise _unreadable() from None
+
+
+def _rule(row: Any) -> Rule:
+    return Rule(str(row["rule"]), str(row["text"]), str(row["about"] or ""), str(row.get("danger") or ""))
 
 
 def explanation(answer: Result) -> Explanation:

@@ -12,7 +12,7 @@ from rexec.client import answers
 from rexec.client.connect import connect as dial
 from rexec.client.engine import Engine
 from rexec.client.process import Process, end
-from rexec.client.request import access, outlets, request, source, words
+from rexec.client.request import access, outlets, question, request, source
 from rexec.client.streams import HeldSink, MemorySink
 from rexec.protocol import frames as f
 
@@ -49,18 +49,20 @@ class Host:
         timeout: float | None = None,
         env: Mapping[str | bytes, str | bytes] | None = None,
         cwd: Word | None = None,
+        confirm: str | None = None,
         check: bool = False,
     ) -> Result:
         """Run a command to its end and return how it ended; every ending is a value.
 
         `argv` reaches the program byte for byte. `input`: bytes, a descriptor or a file; None is
         empty. `stdout` and `stderr`: None for the result, a descriptor, a file, or a callable that
-        takes bytes. `timeout` (seconds), `env` and `cwd` are asked of the server, within policy.
+        takes bytes. `timeout` (seconds), `env` and `cwd` are asked of the server, within policy;
+        `confirm` is the text that a rule wants to be confirmed with.
 
         Raises `CommandError` with `check` unless the result is `ok`, `ConnectionLost` where there was
         no connection any more, `UsageError`, `TypeError`, and what a callable raises.
         """
-        exec_ = request(self._target, argv, env, cwd, timeout, stdin=input is not None)
+        exec_ = request(self._target, argv, env, cwd, timeout, stdin=input is not None, confirm=confirm)
         given, out = source(input), outlets(stdout, stderr)
         try:
             with self._engine.turn() as session:
@@ -79,9 +81,10 @@ class Host:
         timeout: float | None = None,
         env: Mapping[str | bytes, str | bytes] | None = None,
         cwd: Word | None = None,
+        confirm: str | None = None,
     ) -> Process:
         """Start a command whose streams are read and written by hand."""
-        exec_ = request(self._target, argv, env, cwd, timeout, stdin=True)
+        exec_ = request(self._target, argv, env, cwd, timeout, stdin=True, confirm=confirm)
         with self._engine.turn() as session:
             command = session.start(exec_, None, HeldSink(), HeldSink())
         return Process(self, self._engine, command, self._named(exec_.words[0]))
@@ -92,7 +95,7 @@ class Host:
 
     def explain(self, argv: Sequence[Word]) -> answers.Explanation:
         """Return which rule decides about a command, and why; nothing is started."""
-        return answers.explanation(self._ask(f.Query("explain", words(argv))))
+        return answers.explanation(self._ask(question(self._target, argv)))
 
     def close(self) -> None:
         """Say goodbye: what still runs is ended. Closing twice is no error."""

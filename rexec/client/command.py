@@ -18,8 +18,8 @@ class Command:
     """A command on its channel. `last` is the frame that ended it, `error` why there is none."""
 
     __slots__ = (
-        "channel", "ended", "error", "is_deaf", "last", "received", "rule", "sinks", "source", "started",
-        "stopped", "terminal",
+        "channel", "ended", "error", "is_deaf", "last", "receipt", "received", "rule", "sinks",
+        "source", "started", "stopped", "terminal",
     )  # fmt: skip
 
     def __init__(self, channel: int, source: Source | None, stdout: Sink, stderr: Sink) -> None:
@@ -33,6 +33,7 @@ class Command:
         self.started = False
         self.terminal = False  # it has one
         self.rule: str | None = None
+        self.receipt: bytes | None = None  # not yet believed
         self.last: f.Exit | f.Denied | f.Failed | None = None
         self.error: str | None = None
 
@@ -52,6 +53,11 @@ class Command:
         """Whether output waits to be taken by hand."""
         sink = self.sinks[stream]
         return isinstance(sink, HeldSink) and not sink.is_empty
+
+    @property
+    def unconfirmed(self) -> str | None:
+        """The text that the server wants to be confirmed with, where it denied for nothing else."""
+        return self.last.confirm if isinstance(self.last, f.Denied) else None
 
     def has_ended(self, stream: Stream) -> bool:
         """Whether no more output comes."""
@@ -77,6 +83,8 @@ class Command:
                 self.is_deaf = True
             case f.Eof():
                 self.ended.add(frame.stream)
+            case f.Receipt():
+                self.receipt = frame.data
             case f.Exit() | f.Denied() | f.Failed():
                 self.last = frame
                 self.source = None
@@ -139,9 +147,11 @@ def _meaning(end: f.Exit) -> tuple[str, int, str | None]:
         case Cause.TIMEOUT:
             return "timeout", 124, "timed out"
         case Cause.IDLE:
-            return "timeout", 124, "timed out: no output"
+            return "timeout", 124, f"timed out: {end.message or 'no output'}"
         case Cause.OUTPUT_LIMIT:
-            return "ended", 255, "more output than the rule allows"
+            return "ended", 255, end.message or "more output than the rule allows"
+        case Cause.INPUT_LIMIT:
+            return "ended", 255, end.message or "more input than the rule allows"
         case Cause.DRAINED:
             return "ended", 255, end.message or "the server is stopping"
         case Cause.ALREADY_RAN:

@@ -49,6 +49,11 @@ _SERVER: dict[str, tuple[type, ...]] = {
     "no_tls": (bool,),
     "drain": (str, int, float),
     "grace": (str, int, float),
+    "terse_denials": (bool,),
+    "user": (str,),
+    "audit": (str,),
+    "audit_dir": (str,),
+    "audit_size": (str, int),
 }
 
 
@@ -201,6 +206,27 @@ def resolve(text: str, wishes: Wishes, config: Config) -> Target:
         target.connect_timeout = seconds(str(wait))
     _check_clear(target)
     return target
+
+
+def variables(target: Target) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the variables to ask for: `NAME=VALUE`, or `NAME` of our own. Raises `UsageError`."""
+    return tuple(map(_variable, target.env))
+
+
+def _variable(text: str) -> tuple[bytes, bytes]:
+    name, equals, value = text.partition("=")
+    if not name:
+        raise UsageError(f"env {text!a}: no name")
+    if not equals:
+        if name not in os.environ:
+            raise UsageError(f"env {name}: there is no such variable here", hint=f"{name}=VALUE sets one")
+        value = os.environ[name]
+    return os.fsencode(name), os.fsencode(value)
+
+
+def directory(target: Target) -> bytes | None:
+    """Return the directory to ask for."""
+    return None if target.cwd is None else os.fsencode(target.cwd)
 
 
 def _user(name: str) -> str:

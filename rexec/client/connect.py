@@ -37,7 +37,9 @@ def connect(
         wire = dial(target.address, timeout=target.connect_timeout, tls=target.tls)
         try:
             greeting = Greeting(target, _ends(target, wire), signers, Terms(ask, say, first))
-            return Session(wire, greeting.connection, _greet(greeting, wire, deadline))
+            session = Session(wire, greeting.connection, _greet(greeting, wire, deadline))
+            session.server_key = greeting.server_key
+            return session
         except BaseException:
             wire.close()
             raise

@@ -28,6 +28,7 @@ class Dispatch:
         self.connection = connection
         self.user = user
         self.closed_sink: Command | None = None  # whose reader went away first
+        self.noticed: Callable[[str], None] | None = None  # told what the server says to a person
         self._commands: dict[int, Command] = {}
         self._next_channel = 1
         self._next_id = 1
@@ -86,11 +87,20 @@ class Dispatch:
         self.adopt(command)
         return command
 
-    def plug(self, command: Command, source: Source) -> None:
-        """Give a command that was started without input some from now on."""
+    def plug(self, command: Command, source: Source | None) -> None:
+        """Give a command that was started without input some from now on; None: no more for now."""
         if not command.is_deaf:
             command.source = source
             self._changed(command)
+
+    def hold(self, command: Command, stream: Stream) -> None:
+        """Keep what comes from now on to be taken by hand; what its sink has left is the caller's."""
+        sink = command.sinks[stream]
+        gone, sink.pending = sink.pending, 0
+        self._unplug(command, stream)
+        command.sinks[stream] = HeldSink()
+        if gone and self._lost is None:
+            self._queue(self.connection.consume(command.channel, stream, gone))
 
     def signal(self, command: Command, name: str) -> None:
         """Send a signal to a command's group."""
@@ -182,6 +192,10 @@ class Dispatch:
                 return
             case f.Goodbye():
                 raise ConnectionLost(frame.message or "the server said goodbye")
+            case f.Notice():
+                if self.noticed is not None:
+                    self.noticed(frame.message)
+                return
             case _:
                 pass
         command = self._commands.get(channel)
@@ -233,15 +247,22 @@ class Dispatch:
         command.sinks[stream] = NullSink()
 
     def _wants_input(self, command: Command) -> bool:
-        return command.source is not None and self._lost is None and self.may_write(command)
+        return self._room_for_input(command) > 0
+
+    def _room_for_input(self, command: Command) -> int:
+        """Return how many bytes of its source may be sent now."""
+        if command.source is None or self._lost is not None or not command.started or self._is_clogged():
+            return 0
+        return self._room(command)
 
     def _feed(self, command: Command) -> bool:
         """Send some input of a source that has some; False where there was none to be had."""
         source = command.source
-        if source is None or not self._wants_input(command):
+        room = self._room_for_input(command)
+        if source is None or not room:
             return False
         try:
-            data = source.read(min(self._room(command), DATA_MAX))
+            data = source.read(min(room, DATA_MAX))
         except BlockingIOError:
             return False
         if data:

@@ -42,9 +42,8 @@ class Engine:
         """Hold the session for a moment; what was said in it goes out at its end."""
         with self._changed:
             yield self.session
-            self.session.flush()
             self._changed.notify_all()
-            self._wake_if_waiting()
+            self._push()
 
     def until(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait until `done`, which is asked under the lock; False after `timeout` seconds."""
@@ -55,12 +54,16 @@ class Engine:
         """Take a piece of output that is held."""
         with self._changed:
             data = self.session.take(command, stream)
-            self.session.flush()
-            self._wake_if_waiting()
+            self._push()
             return data
 
-    def _wake_if_waiting(self) -> None:
-        """Have the thread wait for the wire, if that took less than all."""
+    def _push(self) -> None:
+        """Send what goes at once; the rest is the thread's, and in the main thread all of it.
+
+        There a KeyboardInterrupt may come between a send and the note of it: bytes would go out twice.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            self.session.flush()
         if self.session.is_waiting and not self._dismissed:
             os.eventfd_write(self._wake, 1)
 

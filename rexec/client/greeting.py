@@ -77,6 +77,7 @@ class Greeting:
         self._signers = signers
         self._terms = terms
         self._hello: f.ServerHello | None = None
+        self.server_key: PublicKey | None = None  # once it is trusted
 
     def take(self, data: bytes | memoryview | None) -> None:
         """Take what came; None is the end. Raises `ConnectionLost`, `RemoteProtocolError`."""
@@ -89,6 +90,7 @@ class Greeting:
         """Yield what to send, each time until more came; return the user that we are."""
         key = yield from self._server_key()
         check_server(self.target, key, self._terms.ask, self._terms.say)
+        self.server_key = key
         waiting = self.connection.send(f.ClientHello(os.urandom(SESSION_ID), software=SOFTWARE))
         refused: list[str] = []
         for signer in self._signers:

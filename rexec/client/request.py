@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from rexec import files
-from rexec.client.config import Wishes, load_config, resolve
+from rexec.client.config import Wishes, directory, load_config, resolve, variables
 from rexec.client.identity import signers
 from rexec.client.streams import FdSink, FdSource, HeldSink, MemorySink, MemorySource
 from rexec.errors import UsageError
@@ -115,29 +115,27 @@ def request(
     timeout: float | None,
     *,
     stdin: bool,
+    confirm: str | None = None,
 ) -> f.Exec:
     """Return the frame; what is not said here is as `config.toml` says."""
+    if confirm is not None and not isinstance(confirm, str):
+        raise TypeError(f"confirm is a str, not {type(confirm).__name__}")
     wanted = target.timeout if timeout is None else _seconds("timeout", timeout)
-    where = target.cwd if cwd is None else cwd
     return f.Exec(
         0,
         f.Form.ARGV,
         words(argv),
-        env=(*map(_variable, target.env), *_variables(env)),
-        cwd=None if where is None else os.fsencode(where),
+        env=(*variables(target), *_variables(env)),
+        cwd=directory(target) if cwd is None else os.fsencode(cwd),
         timeout_ms=None if wanted is None else max(1, round(wanted * 1000)),
         stdin=stdin,
+        confirm=confirm,
     )
 
 
-def _variable(text: str) -> tuple[bytes, bytes]:
-    """Return a variable of `NAME=VALUE`, or of our own environment for `NAME`."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        if name not in os.environ:
-            raise UsageError(f"env {name!a} of config.toml: there is no such variable here")
-        value = os.environ[name]
-    return os.fsencode(name), os.fsencode(value)
+def question(target: Target, argv: Sequence[Word], *, pty: bool = False) -> f.Query:
+    """Return the frame that asks what the policy would say to `request`."""
+    return f.Query("explain", words(argv), pty, directory(target), variables(target))
 
 
 def _variables(env: Mapping[str | bytes, str | bytes] | None) -> Iterator[tuple[bytes, bytes]]:

@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rexec.auth.keys import PublicKey
     from rexec.protocol.connection import Connection
     from rexec.transport.dial import Wire
 
@@ -33,11 +34,14 @@ class Session(Dispatch):
     def __init__(self, wire: Wire, connection: Connection, user: str) -> None:
         super().__init__(connection, user)
         self.wire = wire
+        self.server_key: PublicKey | None = None  # the one by which we know the server
         self.wakeup = -1  # a descriptor that becomes readable when a signal came
+        self._number = wire.fileno()
         self._outbox: deque[memoryview] = deque()
         self._unsent = 0  # bytes in it
         self._heard = time.monotonic()
         self._pinged = False
+        self._polled: tuple[select.poll, dict[int, int]] = select.poll(), {}
         wire.unblock()
         self._queue(connection.again())  # what was too large to go out before the welcome
 
@@ -64,45 +68,44 @@ class Session(Dispatch):
 
     def pump(self, timeout: float | None = None) -> None:
         """Do what can be done now, waiting at most `timeout` seconds (None: for the next event)."""
-        poll, wait = self.prepare(timeout)
-        self.serve(dict(poll.poll(wait)))
+        interest, has_more = self._interest()
+        if interest != self._polled[1]:
+            self._polled = _poll_of(interest), interest
+        self.serve(dict(self._polled[0].poll(0 if has_more else self._wait(timeout))))
 
     def prepare(self, timeout: float | None = None) -> tuple[select.poll, float | None]:
         """Return what to poll, and for how many milliseconds; what came is for `serve`."""
         # nothing is done here: whoever waits for an end looks for it after `serve`, before the next poll
-        poll = select.poll()
-        for descriptor, events in self._interest().items():
-            poll.register(descriptor, events)
-        return poll, 0 if self._has_more() else self._wait(timeout)
+        interest, has_more = self._interest()
+        return _poll_of(interest), 0 if has_more else self._wait(timeout)
 
     def serve(self, ready: dict[int, int]) -> None:
         """Do what can be done, after a poll."""
         self._guard(lambda: self._serve(ready))
 
-    def _interest(self) -> dict[int, int]:
+    def _interest(self) -> tuple[dict[int, int], bool]:
+        """Return what to poll, and whether something can be done that no poll announces.
+
+        TLS may hold plaintext, and input may come from memory.
+        """
         interest: dict[int, int] = {}
+        has_more = False
         if self._lost is None:
-            out = select.POLLOUT if self._outbox else 0
-            interest[self.wire.fileno()] = select.POLLIN | out
+            interest[self._number] = select.POLLIN | (select.POLLOUT if self._outbox else 0)
+            has_more = self.wire.pending()
         if self.wakeup >= 0:
             interest[self.wakeup] = select.POLLIN
         for command in self._commands.values():
             for sink in command.sinks.values():
                 if sink.pending and sink.descriptor >= 0:
                     interest[sink.descriptor] = interest.get(sink.descriptor, 0) | select.POLLOUT
-            source = command.source
-            if source is not None and source.descriptor >= 0 and self._wants_input(command):
-                interest[source.descriptor] = interest.get(source.descriptor, 0) | select.POLLIN
-        return interest
-
-    def _has_more(self) -> bool:
-        """Whether something can be done that no poll announces: TLS holds plaintext, memory has input."""
-        if self._lost is not None:
-            return False
-        return self.wire.pending() or any(
-            command.source is not None and command.source.descriptor < 0 and self._wants_input(command)
-            for command in self._commands.values()
-        )
+            if self._room_for_input(command):
+                descriptor = command.source.descriptor if command.source is not None else -1
+                if descriptor >= 0:
+                    interest[descriptor] = interest.get(descriptor, 0) | select.POLLIN
+                else:
+                    has_more = True
+        return interest, has_more
 
     def _is_clogged(self) -> bool:
         return self._unsent >= _OUTBOX_MAX
@@ -118,7 +121,7 @@ class Session(Dispatch):
 
     def _serve(self, ready: dict[int, int]) -> None:
         if self._lost is None:
-            events = ready.get(self.wire.fileno(), 0)
+            events = ready.get(self._number, 0)
             if events & _READABLE or self.wire.pending():
                 self._receive()
             self._keep_alive()
@@ -176,3 +179,10 @@ class Session(Dispatch):
                 self._outbox[0] = self._outbox[0][sent:]
             else:
                 self._outbox.popleft()
+
+
+def _poll_of(interest: dict[int, int]) -> select.poll:
+    poll = select.poll()
+    for descriptor, events in interest.items():
+        poll.register(descriptor, events)
+    return poll

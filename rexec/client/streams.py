@@ -107,6 +107,12 @@ class FdSink(Sink):
         self.pending -= gone
         return gone
 
+    def rest(self) -> bytes:
+        """Take out what it could not write yet."""
+        found = b"".join(self._queue)
+        self._queue.clear()
+        return found
+
     def close(self) -> None:
         close, self._close = self._close, _nothing
         self._write = _refuse

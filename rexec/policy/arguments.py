@@ -1,8 +1,9 @@
-"""Argument patterns: how a rule's tokens become patterns, and how patterns take arguments.
+"""Argument patterns, and how a row of them takes an argument vector.
 
-A pattern says where it may end when it starts at an argument, and what it expected there. `match`
-follows all these places at once: the time is bounded by patterns times arguments whatever the
-patterns are, and no argument is ever split or taken twice.
+A pattern says at which places it may end when it starts at some, and what it would take there.
+`match` follows all these places at once, forwards, and then walks back along one way: the time is
+bounded by patterns times arguments whatever the patterns are, and no argument is ever split or
+taken twice. Where an argument could belong to two patterns, the earlier one has it.
 """
 
 from __future__ import annotations
@@ -10,30 +11,92 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from rexec.policy.problems import Flaw
-from rexec.policy.tokens import Kind
 from rexec.policy.wording import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from rexec.policy.tokens import Token
+    from rexec.policy.rules import PathCheck
+    from rexec.policy.types import Type
+
+DASHES = "--"
+_EXPECTED_MAX = 4  # things that a denial names as possible; who sees more looks into the file
 
 
-class Pattern(Protocol):
-    """What a rule says about the arguments at one place."""
+class Span(NamedTuple):
+    """The arguments that one pattern took: from `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+
+
+class Expectation(Protocol):
+    """What one argument may be."""
 
     @property
     def expected(self) -> str:
-        """Say what is taken here, for a denial."""
+        """Say what is taken, for a denial."""
 
-    def ends(self, words: Sequence[str], start: int) -> Iterable[int]:
-        """Give each index at which the pattern may end when it starts at `start`."""
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Give the words that are taken, where they can be counted."""
+
+
+class Want(NamedTuple):
+    """A place at which a pattern would take one more argument, and which."""
+
+    position: int
+    what: Expectation
+
+
+class Pattern(Protocol):
+    """What a rule says about the arguments at one place.
+
+    `words` are those of the client, the command first; a relative path is seen from `base`.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name what is captured; "" where nothing is."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Give the words that the rule itself names here."""
+
+    @property
+    def types(self) -> tuple[Type, ...]:
+        """Give the types of the values that the client may choose here."""
+
+    def ends(self, words: Sequence[str], starts: Collection[int], base: str) -> Mapping[int, int]:
+        """Map each index at which the pattern may end to the last of `starts` that leads there."""
+
+    def wants(self, words: Sequence[str], starts: Collection[int], base: str) -> Iterator[Want]:
+        """Give the places from `starts` on where it would take another argument than the one there."""
+
+    def checks(self, words: Sequence[str], span: Span, base: str) -> Iterator[PathCheck]:
+        """Give what the disk must be asked about the arguments that it took."""
+
+
+class Plain:
+    """A pattern that captures nothing and asks for no value."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    @property
+    def types(self) -> tuple[Type, ...]:
+        return ()
+
+    def checks(self, words: Sequence[str], span: Span, base: str) -> Iterator[PathCheck]:
+        return iter(())
 
 
 @dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Plain):
     """One argument, equal byte for byte."""
 
     text: str
@@ -42,83 +105,133 @@ class Literal:
     def expected(self) -> str:
         return quoted(self.text)
 
-    def ends(self, words: Sequence[str], start: int) -> Iterable[int]:
-        return (start + 1,) if start < len(words) and words[start] == self.text else ()
+    @property
+    def choices(self) -> tuple[str, ...]:
+        return (self.text,)
+
+    def ends(self, words: Sequence[str], starts: Collection[int], base: str) -> Mapping[int, int]:
+        return {start + 1: start for start in starts if start < len(words) and words[start] == self.text}
+
+    def wants(self, words: Sequence[str], starts: Collection[int], base: str) -> Iterator[Want]:
+        return (Want(start, self) for start in starts)
 
 
 @dataclass(frozen=True, slots=True)
-class Free:
+class Dashes(Plain):
+    """``--``: the end of options. Where the caller wrote none, it is taken as if it stood here."""
+
+    expected: str = quoted(DASHES)
+    choices: tuple[str, ...] = (DASHES,)
+
+    def ends(self, words: Sequence[str], starts: Collection[int], base: str) -> Mapping[int, int]:
+        if DASHES not in words:
+            return {start: start for start in starts}
+        return {start + 1: start for start in starts if start < len(words) and words[start] == DASHES}
+
+    def wants(self, words: Sequence[str], starts: Collection[int], base: str) -> Iterator[Want]:
+        return (Want(start, self) for start in starts)
+
+
+@dataclass(frozen=True, slots=True)
+class Free(Plain):
     """``...``: whatever is left."""
 
     expected: str = "anything"
+    choices: tuple[str, ...] = ()
 
-    def ends(self, words: Sequence[str], start: int) -> Iterable[int]:
-        return (len(words),)
+    def ends(self, words: Sequence[str], starts: Collection[int], base: str) -> Mapping[int, int]:
+        return {len(words): max(starts)}
+
+    def wants(self, words: Sequence[str], starts: Collection[int], base: str) -> Iterator[Want]:
+        yield Want(len(words), self)
 
 
 FREE = Free()
+_START: Mapping[int, int] = {1: 0}  # before the first argument
 
 
 class Miss(NamedTuple):
-    """Where an argument vector leaves a rule, and how."""
+    """Where an argument vector leaves a rule; `expected` is "" where nothing more was."""
 
     position: int
-    text: str
+    expected: str
+
+    def said(self, words: Sequence[str]) -> str:
+        """Say it of these words: those that were matched, or what may be shown of them."""
+        if self.position == len(words):
+            return f"missing argument {self.expected}"
+        word = quoted(words[self.position])
+        if not self.expected:
+            return f"extra argument {word}"
+        return f"argument {self.position} is {word}, not {self.expected}"
 
 
-def match(patterns: Iterable[Pattern], words: Sequence[str]) -> Miss | None:
-    """Match the arguments ``words[1:]``; None means that the patterns take exactly all of them."""
-    reached = {1}
+def match(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") -> list[Span] | None:
+    """Match the arguments ``words[1:]``; give what each pattern took, None unless they take exactly all."""
+    reached: Mapping[int, int] = _START
+    steps = []
     for pattern in patterns:
-        ends = {end for start in reached for end in pattern.ends(words, start)}
-        if not ends:
-            return _missed(pattern, words, max(reached))
-        reached = ends
-    if len(words) in reached:
+        reached = pattern.ends(words, reached, base)
+        if not reached:
+            return None
+        steps.append(reached)
+    end = len(words)
+    if end not in reached:
         return None
-    last = max(reached)
-    return Miss(last, f"extra argument {quoted(words[last])}")
+    spans = []
+    for step in reversed(steps):
+        spans.append(Span(step[end], end))
+        end = step[end]
+    spans.reverse()
+    return spans
 
 
-def _missed(pattern: Pattern, words: Sequence[str], at: int) -> Miss:
-    if at == len(words):
-        return Miss(at, f"missing argument {pattern.expected}")
-    return Miss(at, f"argument {at} is {quoted(words[at])}, not {pattern.expected}")
+def wants(patterns: Iterable[Pattern], words: Sequence[str], base: str) -> Iterator[Want]:
+    """Give all the places at which one of the patterns would take an argument, those in vain included."""
+    reached: Mapping[int, int] = _START
+    for pattern in patterns:
+        if not reached:
+            return
+        yield from pattern.wants(words, reached, base)
+        reached = pattern.ends(words, reached, base)
 
 
-def read_patterns(tokens: Sequence[Token], strict: bool) -> tuple[Pattern, ...]:
-    """Read what stands behind the command; nothing means any arguments, or none under %strict."""
-    if not tokens:
-        return () if strict else (FREE,)
-    if tokens[0].kind is Kind.LIST and not tokens[0].text and not tokens[0].modifier:
-        if len(tokens) > 1:
-            raise Flaw(tokens[1].column, "[] means no arguments and stands alone")
-        return ()
-    return tuple(PATTERNS[token.kind](token, token is tokens[-1]) for token in tokens)
+def reach(patterns: Iterable[Pattern], words: Sequence[str], base: str = "/") -> int:
+    """Give the last index up to which the patterns take the words, for a quick comparison of rules."""
+    reached: Mapping[int, int] = _START
+    at = 1
+    for pattern in patterns:
+        reached = pattern.ends(words, reached, base)
+        if not reached:
+            break
+        at = max(reached)
+    return at
 
 
-def _read_literal(token: Token, last: bool) -> Pattern:
-    return Literal(token.text)
+def miss(patterns: Iterable[Pattern], words: Sequence[str], base: str = "/") -> Miss:
+    """Say where words that do not match leave the patterns: the furthest place where others were wanted."""
+    starts, reached = _START, _START
+    tried: list[Pattern] = []
+    for pattern in patterns:
+        tried.append(pattern)
+        starts, reached = reached, pattern.ends(words, reached, base)
+        if not reached:
+            break
+    places = [want for want in wants(tried, words, base) if not _is_added(want, words)]
+    at = max([*(reached or starts), *(want.position for want in places)])
+    here = [want for want in places if want.position == at]
+    if at == len(words) and not reached:  # what may be left out is not missing
+        needed = [want for want in tried[-1].wants(words, starts, base) if want.position == at]
+        here = needed or here
+    return Miss(at, _either(list(dict.fromkeys(want.what.expected for want in here))))
 
 
-def _read_free(token: Token, last: bool) -> Pattern:
-    if not last:
-        raise Flaw(token.column, "... takes all that is left and stands last", "a literal one is '...'")
-    return FREE
+def _is_added(want: Want, words: Sequence[str]) -> bool:
+    """Tell whether a ``--`` is wanted that the caller need not write."""
+    return isinstance(want.what, Dashes) and DASHES not in words
 
 
-def _refuse(what: str, literal: str) -> Callable[[Token, bool], Pattern]:
-    def read(token: Token, last: bool) -> Pattern:
-        raise Flaw(token.column, f"{what} are not known to this version", f"a literal one is {literal}")
-
-    return read
-
-
-PATTERNS: dict[Kind, Callable[[Token, bool], Pattern]] = {
-    Kind.WORD: _read_literal,
-    Kind.QUOTED: _read_literal,
-    Kind.FREE: _read_free,
-    Kind.LIST: _refuse("lists of options in [...]", "'[...]'"),
-    Kind.BRACE: _refuse("typed patterns in {...}", "'{...}'"),
-    Kind.EQUALS: _refuse("server commands behind =", "'='"),
-}
+def _either(expected: list[str]) -> str:
+    if len(expected) > _EXPECTED_MAX:
+        return ", ".join([*expected[:_EXPECTED_MAX], "or other things"])
+    return " or ".join(filter(None, [", ".join(expected[:-1]), *expected[-1:]]))

@@ -1,17 +1,20 @@
 """The decision: a pure function, and the only place that makes a `Permit`.
 
-User, groups and argv choose the rule: the first that matches wins. What is asked for besides is
-judged by that rule alone, row by row of `CONDITIONS`; a refusal does not fall through to a later
-rule. A denial names the nearest rule, but only among those that the asker may use.
+User, groups, place, time and argv choose the rule: the first that matches wins. What is asked for
+besides is judged by that rule alone, row by row of `CONDITIONS`; a refusal does not fall through to a
+later rule. A denial names the nearest rule, but only among those that the asker may use.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from rexec.limits import TIMEOUT_MAX
 from rexec.policy import environment, paths
-from rexec.policy.arguments import FREE, match
+from rexec.policy.arguments import Dashes, Literal, match, miss, reach
+from rexec.policy.captures import argv_of, checks_of, fence_of, hidden, logged_of, values_of
+from rexec.policy.circumstances import is_bound, outside
 from rexec.policy.request import Request
 from rexec.policy.rules import Deny, Missing, Permit
 from rexec.policy.wording import closest, quoted, show, shown
@@ -20,31 +23,48 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rexec.policy.arguments import Miss
+    from rexec.policy.arguments import Span
     from rexec.policy.rules import Decision, Policy, Rule
 
 
+_NEAR_MAX = 32  # rules that are looked at closely for a denial
 _TERM = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._+-]{0,63})?")  # it names a file to terminfo
 
 
 def decide(policy: Policy, request: Request) -> Decision:
     """Judge one request; the same policy and request give the same decision, always."""
-    flaw = _malformed(request)
+    flaw = _malformed(policy, request)
     if flaw is not None:
-        return Deny(flaw)
-    misses: list[tuple[Rule, Miss]] = []
+        return Deny(flaw, logged=_hidden(policy, request))
+    missed: list[Rule] = []
+    absent: list[Deny] = []
     for rule in candidates(policy, request):
-        miss = match(rule.patterns, request.words)
-        if miss is None:
-            return _judge(policy, rule, request)
-        misses.append((rule, miss))
-    return _nearest(policy, request, misses)
+        spans = match(rule.patterns, request.words, base_of(policy, rule, request))
+        if spans is None:
+            missed.append(rule)
+            continue
+        reason = outside(rule.grant, request)
+        if reason is None:
+            return _judge(policy, rule, request, spans)
+        absent.append(_denied(rule, request, spans, reason))
+    return absent[0] if absent else _nearest(policy, request, missed)
 
 
 def candidates(policy: Policy, request: Request) -> Iterator[Rule]:
     """Give the rules for this command word, as spelled, that are for the asker, in their order."""
     groups = policy.groups_of(request.user, request.groups)
     return (rule for rule in policy.index.get(request.words[0], ()) if rule.is_for(request.user, groups))
+
+
+def possible(policy: Policy, request: Request) -> Iterator[Decision]:
+    """Give each decision that a request could meet at some time and place, with a text that confirms it."""
+    for rule in candidates(policy, request):
+        spans = match(rule.patterns, request.words, base_of(policy, rule, request))
+        if spans is not None:
+            yield _judge(policy, rule, replace(request, confirm=rule.grant.confirm), spans)
+            if not is_bound(rule.grant):
+                return
+    yield decide(policy, request)
 
 
 def self_test(policy: Policy, word: str) -> bool:
@@ -60,7 +80,7 @@ def plain_request(user: str, words: tuple[str, ...], groups: frozenset[str] = fr
     return Request(user=user, groups=groups, words=words, peer="", connection="", now=0.0, pty_allowed=True)
 
 
-def _malformed(request: Request) -> str | None:
+def _malformed(policy: Policy, request: Request) -> str | None:
     """Say what no rule could ever allow."""
     if request.form != "argv":
         return f"a command of the form {quoted(request.form)} is not known to this server"
@@ -68,35 +88,44 @@ def _malformed(request: Request) -> str | None:
         return "the command has no name" if request.words else "there is no command"
     for index, word in enumerate(request.words):
         if "\0" in word:
-            return f"{_asked(request)} a NUL byte in argument {index}"
+            return f"{_asked(_hidden(policy, request))} a NUL byte in argument {index}"
     asked = [*(text for pair in request.env for text in pair), request.cwd or "", request.pty or ""]
     if any("\0" in text for text in asked):
-        return f"{_asked(request)} a NUL byte in what is asked for besides"
+        return f"{_asked(_hidden(policy, request))} a NUL byte in what is asked for besides"
     return None if request.user else "nobody asks"
 
 
-def _judge(policy: Policy, rule: Rule, request: Request) -> Decision:
+def _judge(policy: Policy, rule: Rule, request: Request, spans: list[Span]) -> Decision:
     for condition in CONDITIONS:
         refusal = condition(policy, rule, request)
         if refusal is not None:
-            return Deny(f"{_asked(request)} {rule.label} {refusal}", rule.label)
+            return _denied(rule, request, spans, refusal)
     if rule.program is None:
-        place = "not there" if rule.command.startswith("/") else f"not in {':'.join(policy.path)}"
-        return Missing(
-            f"{_asked(request)} {rule.label} allows it, but {show([rule.command])} is {place}", rule.label
-        )
-    return _permit(policy, rule, rule.program.path, request)
+        place = "not there" if rule.starts.startswith("/") else f"not in {':'.join(policy.path)}"
+        words = logged_of(rule, request.words, spans)
+        text = f"{_asked(words)} {rule.label} allows it, but {show([rule.starts])} is {place}"
+        return Missing(text, rule.label, logged=words)
+    confirm = rule.grant.confirm
+    if confirm not in (None, request.confirm):  # last: nobody confirms what is denied all the same
+        return replace(_denied(rule, request, spans, f"needs --confirm {quoted(confirm)}"), confirm=confirm)
+    return _permit(policy, rule, rule.program.path, request, spans)
 
 
-def _permit(policy: Policy, rule: Rule, path: str, request: Request) -> Permit:
-    grant = rule.grant
+def _denied(rule: Rule, request: Request, spans: list[Span], reason: str) -> Deny:
+    """Deny words that a rule matched, for something else."""
+    words = logged_of(rule, request.words, spans)
+    return Deny(f"{_asked(words)} {rule.label} {reason}", rule.label, logged=words)
+
+
+def _permit(policy: Policy, rule: Rule, path: str, request: Request, spans: list[Span]) -> Permit:
+    grant, words = rule.grant, request.words
     asked = None if request.cwd is None else paths.joined(_home(policy, rule), request.cwd)
     limits = [limit for limit in (grant.timeout, request.timeout) if limit is not None]
     return Permit(
         rule=rule,
         grant=grant,
         path=path,
-        argv=request.words,
+        argv=argv_of(rule, words, spans),
         env=environment.child_environment(policy, rule, request),
         cwd=_home(policy, rule) if asked is None else asked,
         cwd_root=grant.cwd_ask if asked is not None and grant.cwd_ask != "/" else None,
@@ -106,14 +135,24 @@ def _permit(policy: Policy, rule: Rule, path: str, request: Request) -> Permit:
         umask=grant.umask,
         linger=grant.linger,
         background_keep=grant.background_keep,
-        account=policy.account if grant.run_as is None else grant.run_as,
-        fence=grant.fence,
-        logged=request.words,
+        account=policy.account_of(rule),
+        checks=tuple(checks_of(rule, words, spans, base_of(policy, rule, request))),
+        fence=fence_of(rule),
+        values=values_of(rule, words, spans),
+        logged=logged_of(rule, words, spans),
     )
 
 
 def _home(policy: Policy, rule: Rule) -> str:
-    return policy.account.home if rule.grant.cwd is None else rule.grant.cwd
+    return policy.account_of(rule).home if rule.grant.cwd is None else rule.grant.cwd
+
+
+def base_of(policy: Policy, rule: Rule, request: Request) -> str:
+    """Give the directory that relative arguments are seen from: the command's, where it can have it."""
+    home = _home(policy, rule)
+    if request.cwd is None or rule.grant.cwd_ask is None:
+        return home
+    return paths.joined(home, request.cwd) or home
 
 
 # --- what is asked for besides the words ----------------------------------------------------------
@@ -169,32 +208,43 @@ CONDITIONS = (_judge_terminal, _judge_variables, _judge_directory, _judge_timeou
 # --- near misses ----------------------------------------------------------------------------------
 
 
-def _asked(request: Request) -> str:
-    return f'"{show(request.words)}":'
+def _asked(words: tuple[str, ...]) -> str:
+    return f'"{show(words)}":'
 
 
-def _nearest(policy: Policy, request: Request, misses: list[tuple[Rule, Miss]]) -> Deny:
-    if not misses:
-        return _unknown(policy, request)
-    rule, miss = max(misses, key=lambda pair: pair[1].position)
-    return Deny(f"{_asked(request)} {rule.label} allows {allowed_by(rule)} ({miss.text})", rule.label)
+def _hidden(policy: Policy, request: Request) -> tuple[str, ...]:
+    return hidden(policy.index.get(request.words[0], ()), request.words) if request.words else ()
+
+
+def _nearest(policy: Policy, request: Request, missed: list[Rule]) -> Deny:
+    words = _hidden(policy, request)
+    if not missed:
+        return _unknown(policy, request, words)
+    seen = [(rule, base_of(policy, rule, request)) for rule in missed]
+    if len(seen) > _NEAR_MAX:
+        seen.sort(key=lambda pair: -reach(pair[0].patterns, request.words, pair[1]))
+        del seen[_NEAR_MAX:]
+    found = [(miss(rule.patterns, request.words, base), rule) for rule, base in seen]
+    nearest, rule = max(found, key=lambda pair: pair[0].position)
+    text = f"{_asked(words)} {rule.label} allows {allowed_by(rule)} ({nearest.said(words)})"
+    return Deny(text, rule.label, logged=words)
 
 
 def allowed_by(rule: Rule) -> str:
     """Say what the words of a rule allow."""
     if not rule.patterns:
         return f'"{show([rule.command])}" without arguments'
-    exactly = "" if rule.patterns[-1] == FREE else "exactly "
-    return f'{exactly}"{shown(rule.text)}"'
+    exactly = all(isinstance(pattern, Literal | Dashes) for pattern in rule.patterns)
+    return f'{"exactly " if exactly else ""}"{shown(rule.form)}"'
 
 
-def _unknown(policy: Policy, request: Request) -> Deny:
+def _unknown(policy: Policy, request: Request, words: tuple[str, ...]) -> Deny:
     """Name a close spelling, found among the asker's own rules so that nothing of others is told."""
     word = request.words[0]
     mine = {rule.command: rule for rule in reversed(policy.rules_for(request.user, request.groups))}
-    text = f"{_asked(request)} no rule of {policy.name} allows {quoted(word)}"
+    text = f"{_asked(words)} no rule of {policy.name} allows {quoted(word)}"
     near = closest(word, mine)
     if near is None:
-        return Deny(text)
+        return Deny(text, logged=words)
     rule = mine[near]
-    return Deny(f"{text}; did you mean {quoted(near)} ({rule.label})?", rule.label)
+    return Deny(f"{text}; did you mean {quoted(near)} ({rule.label})?", rule.label, logged=words)

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rexec.policy.source import Source
+
 
 class Found(NamedTuple):
     """A program, pinned when the file was read; `warnings` say who else could replace it."""
@@ -39,3 +45,15 @@ class Disk(Protocol):
 
     def is_directory(self, path: str) -> bool:
         """Tell whether `path` is a directory now."""
+
+    def digest(self, path: str) -> str | None:
+        """Compute the SHA-256 of a file, in hex; None where it cannot be read."""
+
+    def clock(self) -> float:
+        """Tell the time, for what is over when the file is read; Unix time."""
+
+    def included(self, pattern: str, within: Source, *, globs: bool) -> Sequence[Source]:
+        """Read the files that `pattern` names, seen from `within`, by name; raise `ConfigError`.
+
+        ``*`` and ``?`` in it stand for themselves unless it `globs`.
+        """

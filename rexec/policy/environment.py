@@ -71,7 +71,7 @@ def passes(patterns: Iterable[str], name: str) -> bool:
 
 def child_environment(policy: Policy, rule: Rule, request: Request) -> tuple[tuple[str, str], ...]:
     """Build the whole environment of a child; what the client asks for was judged before."""
-    account = policy.account
+    account = policy.account_of(rule)
     variables = {
         "PATH": ":".join(policy.path),
         "LANG": "C.UTF-8",

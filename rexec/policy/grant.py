@@ -46,6 +46,7 @@ class Window(NamedTuple):
     days: frozenset[int]  # 0 is Monday: the day on which the window begins
     start: int  # minutes of the day
     end: int
+    text: str  # as written, for a denial
 
 
 class Fence(NamedTuple):
@@ -58,6 +59,11 @@ class Fence(NamedTuple):
     rw: tuple[str, ...] = ()
     net: bool = True
     best_effort: bool = False  # go without what this kernel lacks
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Tell whether the kernel is to hold anything at all."""
+        return self.noexec or self.exec_only is not None or self.confined or not self.net
 
 
 NO_LIMITS = Limits()

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rexec.policy.arguments import FREE
+from rexec.policy.arguments import FREE, Literal, match
+from rexec.policy.circumstances import is_bound
+from rexec.policy.dangers import dangers
+from rexec.policy.fences import needs
 from rexec.policy.problems import Severity
-from rexec.policy.programs import When, danger_of
-from rexec.policy.wording import quoted
+from rexec.policy.wording import quoted, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from rexec.policy.arguments import Pattern
     from rexec.policy.disk import Disk
     from rexec.policy.rules import Policy, Rule
+
+
+_WIDE_MAX = 64  # rules of one command that each of its rules is held against
 
 
 class Remark(NamedTuple):
@@ -39,8 +44,8 @@ def lint(policy: Policy, disk: Disk) -> Iterator[Remark]:
 def _missing_programs(policy: Policy, disk: Disk) -> Iterator[Remark]:
     for rule in policy.rules:
         if rule.program is None:
-            place = "" if rule.command.startswith("/") else f" in {':'.join(policy.path)}"
-            yield Remark(rule, Severity.WARNING, f"{quoted(rule.command)} is not there{place}")
+            place = "" if rule.starts.startswith("/") else f" in {':'.join(policy.path)}"
+            yield Remark(rule, Severity.WARNING, f"{quoted(rule.starts)} is not there{place}")
 
 
 def _lax_programs(policy: Policy, disk: Disk) -> Iterator[Remark]:
@@ -56,35 +61,81 @@ def _missing_directories(policy: Policy, disk: Disk) -> Iterator[Remark]:
             yield Remark(rule, Severity.WARNING, f"the directory {quoted(cwd)} is not there")
 
 
+def _missing_features(policy: Policy, disk: Disk) -> Iterator[Remark]:
+    """Refuse what this kernel cannot hold, unless the rule says that its best effort is enough."""
+    for rule in policy.rules:
+        asked = tuple(needs(rule.grant.fence))
+        missing = [pair for pair in asked if pair[1] not in disk.features()] if asked else []
+        for what, feature in missing:
+            if not rule.grant.fence.best_effort:
+                hint = "best-effort below the rule goes without it"
+                text = f"{what} needs {feature}, which this kernel does not give"
+                yield Remark(rule, Severity.ERROR, text, hint)
+            else:  # the file says that it knows: under %strict it is not refused for that
+                severity = Severity.NOTE if policy.strict else Severity.WARNING
+                text = f"{what} is not held: this kernel gives no {feature}"
+                yield Remark(rule, severity, text)
+
+
+def _other_digests(policy: Policy, disk: Disk) -> Iterator[Remark]:
+    for rule in policy.rules:
+        if rule.grant.sha256 is None or rule.program is None:
+            continue
+        found = disk.digest(rule.program.path)
+        if found != rule.grant.sha256:
+            what = "cannot be read" if found is None else f"has the digest {found}"
+            text = f"{shown(rule.program.path)} {what}: it will be denied"
+            yield Remark(rule, Severity.WARNING, text)
+
+
+def _empty_fences(policy: Policy, disk: Disk) -> Iterator[Remark]:
+    for rule in policy.rules:
+        fence = rule.grant.fence
+        if fence.confined and fence.net and "/" in fence.rw:
+            hint = "name what it writes, or leave out confine"
+            yield Remark(rule, Severity.WARNING, "confine rw / confines nothing", hint)
+
+
+def _powerful_accounts(policy: Policy, disk: Disk) -> Iterator[Remark]:
+    for rule in policy.rules:
+        account = policy.account_of(rule)
+        if account.uid != 0:
+            continue
+        if rule.grant.run_as is not None and FREE in rule.patterns:
+            hint = "name its arguments, or write [] for none"
+            yield Remark(rule, Severity.WARNING, "runs as root with arguments that the client chooses", hint)
+        if rule.grant.limits.procs is not None:
+            text = "limit procs holds nothing: the kernel does not count the processes of root"
+            yield Remark(rule, Severity.WARNING, text, "as USER below the rule runs it as somebody else")
+
+
+def _over(policy: Policy, disk: Disk) -> Iterator[Remark]:
+    for rule in policy.rules:
+        until = rule.grant.until
+        if until is not None and until <= disk.clock():
+            yield Remark(rule, Severity.NOTE, "until is over: the rule matches nothing any more")
+
+
 def _dangerous_programs(policy: Policy, disk: Disk) -> Iterator[Remark]:
     for rule in policy.rules:
-        danger = danger_of(rule.command)
-        if danger is not None and _applies(danger.when, rule):
-            hint = "name its arguments, or write [] for none"
-            if danger.when is When.ALWAYS:
-                hint = "use a program that only prints, such as cat"
-            elif danger.when is When.INPUT:
-                hint = "name its arguments, so that it reads no commands from the client"
-            text = f"{quoted(rule.command)} {danger.reason}"
-            yield Remark(rule, Severity.WARNING, text, hint)
-
-
-def _applies(when: When, rule: Rule) -> bool:
-    if when is When.ALWAYS or FREE in rule.patterns:
-        return True
-    return when is When.INPUT and not rule.patterns and rule.grant.stdin
+        for severity, text, safer in dangers(rule):
+            yield Remark(rule, severity, text, safer)
 
 
 def _shadowed_rules(policy: Policy, disk: Disk) -> Iterator[Remark]:
     earlier: dict[tuple[str, tuple[Pattern, ...]], list[Rule]] = {}
     tails: dict[str, set[int]] = {}  # how many patterns stand before a free tail, by command
+    wide: dict[str, list[Rule]] = {}  # rules whose patterns take more than one row of words
     for rule in policy.rules:
         shadow = _shadow(policy, rule, earlier, tails.get(rule.command, set()))
+        shadow = shadow or _wider(policy, rule, wide.get(rule.command, []))
         if shadow is not None:
             yield Remark(rule, Severity.WARNING, f"never reached: {shadow.label} matches all of it before")
         earlier.setdefault((rule.command, rule.patterns), []).append(rule)
         if FREE in rule.patterns:
             tails.setdefault(rule.command, set()).add(len(rule.patterns) - 1)
+        elif not _is_one_row(rule):
+            wide.setdefault(rule.command, []).append(rule)
 
 
 def _shadow(
@@ -98,8 +149,33 @@ def _shadow(
     return None
 
 
+def _is_one_row(rule: Rule) -> bool:
+    return all(isinstance(pattern, Literal) for pattern in rule.patterns)
+
+
+def _wider(policy: Policy, rule: Rule, wide: list[Rule]) -> Rule | None:
+    """Find a rule whose patterns take the one row of words that this rule has."""
+    if not _is_one_row(rule):
+        return None
+    words = (rule.command, *(word for pattern in rule.patterns for word in pattern.choices))
+    for other in wide[:_WIDE_MAX]:
+        if match(other.patterns, words) is not None and _reaches(policy, other, rule):
+            return other
+    return None
+
+
+def _seen_from(policy: Policy, rule: Rule) -> tuple[str, str | None] | None:
+    """Say where relative paths of a rule are seen from, where it has any."""
+    if not any(found.place for pattern in rule.patterns for found in pattern.types):
+        return None
+    return rule.grant.cwd or policy.account_of(rule).home, rule.grant.cwd_ask
+
+
 def _reaches(policy: Policy, other: Rule, rule: Rule) -> bool:
-    """Tell whether `other` is for everybody that `rule` is for."""
+    """Tell whether `other` is for everybody that `rule` is for, everywhere and always."""
+    base = _seen_from(policy, other)
+    if is_bound(other.grant) or (base is not None and base != _seen_from(policy, rule)):
+        return False
     members = policy.groups
     mine = (rule.section, rule.grant.whom)
     return all(
@@ -131,9 +207,14 @@ def _unknown_groups(policy: Policy, disk: Disk) -> Iterator[Remark]:
 
 
 CHECKS = (
+    _missing_features,
     _missing_programs,
     _lax_programs,
+    _other_digests,
     _missing_directories,
+    _empty_fences,
+    _powerful_accounts,
+    _over,
     _dangerous_programs,
     _shadowed_rules,
     _bare_programs,

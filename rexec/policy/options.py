@@ -1,4 +1,4 @@
-"""The options of a rule: one row of a table each; a row turns its tokens into a changed grant."""
+"""The options of a rule: one row of a table each; a row turns its line into a changed grant."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import re
 from dataclasses import replace
 from typing import NamedTuple
 
-from rexec.limits import TIMEOUT_MAX
-from rexec.policy import environment
+from rexec.limits import CONFIRM_MAX
+from rexec.policy import quantities, variables
+from rexec.policy.accounts import read_account
+from rexec.policy.fences import read_best_effort, read_confine, read_exec_only, read_noexec
+from rexec.policy.networks import read_networks
+from rexec.policy.optionlines import OptionLine, absolute
 from rexec.policy.paths import is_canonical
 from rexec.policy.problems import Flaw
 from rexec.policy.tokens import Kind
+from rexec.policy.when import read_until, read_window
 from rexec.policy.who import read_who
 from rexec.policy.wording import closest, quoted
 
@@ -18,23 +23,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rexec.policy.disk import Disk
     from rexec.policy.grant import Grant
     from rexec.policy.tokens import Token
 
-    Read = Callable[[Grant, Token, Sequence[Token]], Grant]
+    Read = Callable[[Grant, OptionLine], Grant]
 
-_DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class Option(NamedTuple):
-    """A row: how the option is read, and whether it may stand more than once."""
+    """A row: how the option is read, whether it may repeat or stand in %default, and what it rules out."""
 
     read: Read
     repeats: bool = False
+    default: bool = False
+    excludes: str = ""
 
 
-def read_option(grant: Grant, tokens: Sequence[Token], seen: set[str]) -> Grant:
+def read_option(
+    grant: Grant,
+    tokens: Sequence[Token],
+    seen: set[str],
+    disk: Disk,
+    captured: frozenset[str] | None = None,
+) -> Grant:
     """Read one option line into a new grant; `seen` are the options that the rule had so far."""
     word, *values = tokens
     option = OPTIONS.get(word.text) if word.kind is Kind.WORD else None
@@ -44,143 +57,190 @@ def read_option(grant: Grant, tokens: Sequence[Token], seen: set[str]) -> Grant:
         raise Flaw(word.column, text, f"did you mean {near}?" if near else None)
     if word.text in seen and not option.repeats:
         raise Flaw(word.column, f"{word.text} stands twice for one rule")
+    if option.excludes in seen:
+        raise Flaw(word.column, f"{word.text} and {option.excludes} exclude each other")
     seen.add(word.text)
-    return option.read(grant, word, values)
+    return option.read(grant, OptionLine(word, values, disk, captured))
 
 
-def _only(word: Token, values: Sequence[Token], what: str) -> str:
-    """Take the one literal that an option has."""
-    if not values:
-        raise Flaw(word.end + 1, f"{word.text} needs {what}")
-    if len(values) > 1:
-        raise Flaw(values[1].column, f"{word.text} takes {what} and nothing more")
-    return _literal(values[0], what)
+def read_default(grant: Grant, tokens: Sequence[Token], disk: Disk) -> Grant:
+    """Read what stands behind %default into the grant that rules begin with."""
+    word = tokens[0]
+    option = OPTIONS.get(word.text) if word.kind is Kind.WORD else None
+    if option is not None and not option.default:
+        names = " ".join(name for name, row in OPTIONS.items() if row.default)
+        raise Flaw(word.column, f"%default does not take {word.text}", f"it takes {names}")
+    return read_option(grant, tokens, set(), disk)
 
 
-def _literal(token: Token, what: str) -> str:
-    if not token.is_literal:
-        raise Flaw(token.column, f"{what} is expected here")
-    return token.text
+def _about(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, about=line.only("one text in quotes").text)
 
 
-def _choice(word: Token, values: Sequence[Token], *choices: str) -> str:
-    text = _only(word, values, " or ".join(choices))
-    if text not in choices:
-        raise Flaw(values[0].column, f"{word.text} {quoted(text)} is not known to this version")
-    return text
+def _for(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, whom=read_who(line.values, line.word.column))
 
 
-def _about(grant: Grant, word: Token, values: Sequence[Token]) -> Grant:
-    return replace(grant, about=_only(word, values, "one text in quotes"))
+# --- when and from where --------------------------------------------------------------------------
 
 
-def _for(grant: Grant, word: Token, values: Sequence[Token]) -> Grant:
-    return replace(grant, whom=read_who(values, word.column))
+def _from(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, sources=read_networks(line.some("addresses or networks")))
 
 
-def _timeout(grant: Grant, word: Token, values: Sequence[Token]) -> Grant:
-    text = _only(word, values, "a duration")
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        hint = "write a number and its unit: 500ms 30s 10m 2h 1d"
-        raise Flaw(values[0].column, f"{quoted(text)} is no duration", hint)
-    seconds = int(found[1]) * _SECONDS[found[2]]
-    if not 0 < seconds <= TIMEOUT_MAX:
-        raise Flaw(values[0].column, f"{quoted(text)} is not between 1ms and 366d")
-    return replace(grant, timeout=seconds)
+def _when(grant: Grant, line: OptionLine) -> Grant:
+    window = read_window(line.some("days or a span of the day"))
+    return replace(grant, windows=(*grant.windows, window))
 
 
-def _cwd(grant: Grant, word: Token, values: Sequence[Token]) -> Grant:
-    if values and values[0].is_word("ask"):
-        return _cwd_ask(grant, values[0], values[1:])
-    path = _only(word, values, "a directory")
-    if not is_canonical(path):
-        raise Flaw(values[0].column, f"{quoted(path)} is no absolute path in its only spelling")
+def _until(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, until=read_until(line.only("a date")))
+
+
+# --- as whom, where and how -----------------------------------------------------------------------
+
+
+def _as(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, run_as=read_account(line))
+
+
+def _cwd(grant: Grant, line: OptionLine) -> Grant:
+    if line.values and line.values[0].is_word("ask"):
+        return _cwd_ask(grant, line._replace(word=line.values[0], values=line.values[1:]))
+    path = absolute(line.only("a directory"), "a directory")
     if grant.cwd is not None:
-        raise Flaw(word.column, "cwd stands twice for one rule")
+        raise Flaw(line.word.column, "cwd stands twice for one rule")
     return replace(grant, cwd=path)
 
 
-def _cwd_ask(grant: Grant, word: Token, values: Sequence[Token]) -> Grant:
+def _cwd_ask(grant: Grant, line: OptionLine) -> Grant:
     if grant.cwd_ask is not None:
-        raise Flaw(word.column, "cwd ask stands twice for one rule")
-    if not values:
+        raise Flaw(line.word.column, "cwd ask stands twice for one rule")
+    if not line.values:
         return replace(grant, cwd_ask="/")
-    tree = _only(word, values, "one ROOT/**")
-    root = tree.removesuffix("/**") or "/"
-    if root == tree or not is_canonical(root):
-        raise Flaw(
-            values[0].column, f"{quoted(tree)} is not ROOT/** with an absolute ROOT", "cwd ask '/srv/**'"
-        )
+    tree = line.only("one ROOT/**")
+    root = tree.text.removesuffix("/**") or "/"
+    if root == tree.text or not is_canonical(root):
+        text = f"{quoted(tree.text)} is not ROOT/** with an absolute ROOT"
+        raise Flaw(tree.column, text, "cwd ask '/srv/**'")
     return replace(grant, cwd_ask=root)
 
 
-def _env(grant: Grant, word: Token, values: Sequence[Token]) -> Grant:
-    if not values:
-        raise Flaw(word.end + 1, "env needs NAME=VALUE, or pass and names")
-    if values[0].is_word("pass"):
-        return _env_pass(grant, values[0], values[1:])
-    for value in values:
-        grant = _env_set(grant, value)
-    return grant
+def _umask(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, umask=quantities.umask(line.only("an octal mask")))
 
 
-def _env_set(grant: Grant, token: Token) -> Grant:
-    name, equals, value = _literal(token, "NAME=VALUE").partition("=")
-    if not equals or not environment.is_variable(name):
-        raise Flaw(
-            token.column, f"{quoted(token.text)} is not NAME=VALUE", "with blanks in it: env 'NAME=a b'"
-        )
-    if name.startswith(environment.OURS):
-        raise Flaw(token.column, f"{name} is set by rexec itself")
-    _be_new(grant, name, token)
-    return replace(grant, env_set=(*grant.env_set, (name, value)))
+def _nice(grant: Grant, line: OptionLine) -> Grant:
+    token = line.only("a number")
+    nice = quantities.count(token, -20, 19)
+    if nice < 0 and line.disk.account().uid != 0:
+        raise Flaw(token.column, "only a server that runs as root can raise a priority", "nice 0 to nice 19")
+    return replace(grant, nice=nice)
 
 
-def _env_pass(grant: Grant, word: Token, values: Sequence[Token]) -> Grant:
-    if not values:
-        raise Flaw(word.end + 1, "env pass needs names, such as LANG LC_*")
-    for value in values:
-        grant = replace(grant, env_pass=(*grant.env_pass, _passed(grant, value)))
-    return grant
+def _pty(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, pty=line.choice("no", "yes", "only"))
 
 
-def _passed(grant: Grant, token: Token) -> str:
-    name = _literal(token, "a name")
-    globs = token.kind is Kind.WORD and environment.is_glob(name)  # quoted words are never patterns
-    if not globs and not environment.is_variable(name):
-        raise Flaw(token.column, f"{quoted(name)} is neither a name nor a name with * behind it")
-    if environment.is_hopeless(name):
-        raise Flaw(token.column, f"{name} is never taken from a client", "set it here: env NAME=VALUE")
-    _be_new(grant, name, token)
-    return name
+def _background(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, background_keep=line.choice("kill", "keep") == "keep")
 
 
-def _be_new(grant: Grant, name: str, token: Token) -> None:
-    """Refuse a variable that the rule has already: which one counts would be a riddle."""
-    if name in grant.env_pass or name in dict(grant.env_set):
-        raise Flaw(token.column, f"{name} stands twice for one rule")
+# --- how much and how long ------------------------------------------------------------------------
 
 
-def _pty(grant: Grant, word: Token, values: Sequence[Token]) -> Grant:
-    return replace(grant, pty=_choice(word, values, "no", "yes", "only"))
+def _timeout(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, timeout=quantities.duration(line.only("a duration")))
 
 
-def _stdin(grant: Grant, word: Token, values: Sequence[Token]) -> Grant:
-    return replace(grant, stdin=_choice(word, values, "no", "yes") == "yes")
+def _idle(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, idle=quantities.duration(line.only("a duration")))
 
 
-def _background(grant: Grant, word: Token, values: Sequence[Token]) -> Grant:
-    return replace(grant, background_keep=_choice(word, values, "kill", "keep") == "keep")
+def _limit(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, limits=quantities.limits(line))
+
+
+def _output(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, output=quantities.output(line))
+
+
+def _stdin(grant: Grant, line: OptionLine) -> Grant:
+    token = line.only("no, yes or a size")
+    if token.text[:1].isdigit():
+        return replace(grant, stdin=True, stdin_max=quantities.size(token))
+    return replace(grant, stdin=line.choice("no", "yes") == "yes", stdin_max=None)
+
+
+def _parallel(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, parallel=quantities.count(line.only("a number"), 1, quantities.COUNT_MAX))
+
+
+def _rate(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, rate=quantities.rate(line.only("a rate")))
+
+
+# --- what is held, and what is seen ---------------------------------------------------------------
+
+
+def _sha256(grant: Grant, line: OptionLine) -> Grant:
+    token = line.only("64 hex digits")
+    if _DIGEST.fullmatch(token.text) is None:
+        raise Flaw(token.column, f"{quoted(token.text)} is not 64 hex digits", "sha256sum prints them")
+    return replace(grant, sha256=token.text.lower())
+
+
+def _record(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, record=line.choice("no", "out", "io"))
+
+
+def _redact(grant: Grant, line: OptionLine) -> Grant:
+    for value in line.some("names of captured values"):
+        if line.captured is not None and value.text not in line.captured:
+            near = closest(value.text, line.captured)
+            hint = f"did you mean {near}?" if near else "a pattern captures by {name=type}"
+            raise Flaw(value.column, f"the rule captures nothing by the name {quoted(value.text)}", hint)
+    return replace(grant, redact=grant.redact.union(value.text for value in line.values))
+
+
+def _confirm(grant: Grant, line: OptionLine) -> Grant:
+    token = line.only("one text in quotes")
+    if not token.text.strip() or len(token.text) > CONFIRM_MAX:
+        raise Flaw(token.column, f"nobody can type this: 1 to {CONFIRM_MAX} characters are asked for")
+    return replace(grant, confirm=token.text)
+
+
+def _danger(grant: Grant, line: OptionLine) -> Grant:
+    return replace(grant, danger=line.choice("low", "high"))
 
 
 OPTIONS: dict[str, Option] = {
     "about": Option(_about),
-    "background": Option(_background),
+    "as": Option(_as),
+    "background": Option(_background, default=True),
+    "best-effort": Option(read_best_effort),
+    "confine": Option(read_confine),
+    "confirm": Option(_confirm),
     "cwd": Option(_cwd, repeats=True),  # cwd DIR and cwd ask, each once
-    "env": Option(_env, repeats=True),
+    "danger": Option(_danger),
+    "env": Option(variables.read_env, repeats=True),
+    "exec-only": Option(read_exec_only, excludes="noexec"),
     "for": Option(_for),
-    "pty": Option(_pty),
-    "stdin": Option(_stdin),
-    "timeout": Option(_timeout),
+    "from": Option(_from),
+    "idle": Option(_idle, default=True),
+    "limit": Option(_limit, default=True),
+    "nice": Option(_nice, default=True),
+    "noexec": Option(read_noexec, default=True, excludes="exec-only"),
+    "output": Option(_output, default=True),
+    "parallel": Option(_parallel, default=True),
+    "pty": Option(_pty, default=True),
+    "rate": Option(_rate, default=True),
+    "record": Option(_record, default=True),
+    "redact": Option(_redact, repeats=True),
+    "sha256": Option(_sha256),
+    "stdin": Option(_stdin, default=True),
+    "timeout": Option(_timeout, default=True),
+    "umask": Option(_umask, default=True),
+    "until": Option(_until),
+    "when": Option(_when, repeats=True),
 }

@@ -23,3 +23,31 @@ def joined(base: str, path: str) -> str | None:
 def is_beneath(root: str, path: str) -> bool:
     """Tell whether a canonical path is `root` or lies under it."""
     return root == "/" or path == root or path.startswith(root + "/")
+
+
+def is_glob(text: str) -> bool:
+    """Tell whether `text` is a canonical path in which ``*`` is a component, and a last ``**`` a subtree."""
+    *before, last = text.split("/")
+    return (
+        is_canonical(text)
+        and all(part == "*" or "*" not in part for part in before)
+        and (last in ("*", "**") or "*" not in last)
+    )
+
+
+def matches(glob: str, path: str) -> bool:
+    """Tell whether a canonical path is what `glob` says; ``ROOT/**`` is ROOT and all beneath it."""
+    wanted, found = glob.split("/"), path.split("/")
+    if wanted[-1] == "**":
+        wanted.pop()
+        found = found[: len(wanted)]
+    return len(wanted) == len(found) and all(map(_is_part, wanted, found))
+
+
+def _is_part(wanted: str, found: str) -> bool:
+    return wanted == found or (wanted == "*" and found != "")
+
+
+def root_of(glob: str) -> str:
+    """Give the part of a glob that is no wildcard: all that it matches lies beneath."""
+    return glob.partition("/*")[0] or "/"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rexec.policy.arguments import Pattern
     from rexec.policy.disk import Account, Found
     from rexec.policy.problems import Problem
+    from rexec.policy.served import Served
     from rexec.policy.who import Who
 
 
@@ -31,6 +32,8 @@ class Rule:
     bare: bool  # nothing stands behind the command
     section: Who = EVERYONE
     grant: Grant = PLAIN
+    form: str = ""  # the part of `text` that the client says
+    served: Served | None = None  # what is started where that is not what the client says
 
     @property
     def label(self) -> str:
@@ -40,6 +43,16 @@ class Rule:
     @property
     def about(self) -> str:
         return self.grant.about
+
+    @property
+    def starts(self) -> str:
+        """Name the program that is started, as written."""
+        return self.command if self.served is None else self.served.command
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Give the names of the values that the rule captures."""
+        return frozenset(pattern.name for pattern in self.patterns if pattern.name)
 
     def is_for(self, user: str, groups: frozenset[str]) -> bool:
         return self.section.includes(user, groups) and self.grant.whom.includes(user, groups)
@@ -71,6 +84,10 @@ class Policy:
                 memberships.setdefault(user, set()).add(group)
         object.__setattr__(self, "index", {word: tuple(rules) for word, rules in index.items()})
         object.__setattr__(self, "memberships", {user: frozenset(of) for user, of in memberships.items()})
+
+    def account_of(self, rule: Rule) -> Account:
+        """Name the account that runs the commands of a rule."""
+        return self.account if rule.grant.run_as is None else rule.grant.run_as
 
     def groups_of(self, user: str, own: frozenset[str] = frozenset()) -> frozenset[str]:
         """Unite the groups that the key gave (`own`) and those of %group."""
@@ -131,7 +148,16 @@ class Deny:
 
     message: str
     rule: str | None = None
+    logged: tuple[str, ...] = field(
+        default=(), kw_only=True, compare=False
+    )  # the words as logs may show them
+    confirm: str | None = None  # the text that is missing, and nothing else
     exit_code: int = field(default=126, init=False)
+
+    @property
+    def terse(self) -> Deny:
+        """Say no and nothing more, for clients that are not to learn why."""
+        return Deny("the server gives no reasons", confirm=self.confirm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +166,7 @@ class Missing:
 
     message: str
     rule: str
+    logged: tuple[str, ...] = field(default=(), kw_only=True, compare=False)
     exit_code: int = field(default=127, init=False)
 
 

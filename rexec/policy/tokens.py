@@ -15,7 +15,7 @@ from rexec.policy.wording import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 BLANK = " \t"
 BARE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+:,./=^-")
@@ -31,6 +31,7 @@ class Kind(Enum):
     EQUALS = "="
     LIST = "[...]"
     BRACE = "{...}"
+    ASSEMBLED = "word with {names}"  # of a server command
 
 
 class Token(NamedTuple):
@@ -41,6 +42,7 @@ class Token(NamedTuple):
     column: int
     end: int
     modifier: str = ""  # behind a bracket or brace
+    inner: int = 0  # the column of `text` in brackets or braces
 
     @property
     def is_literal(self) -> bool:
@@ -59,16 +61,37 @@ def scan(line: str, start: int = 0, also: str = "") -> list[Token]:
 
     `also` are characters that a bare word may have besides: options have globs of their own.
     """
-    tokens: list[Token] = []
+    return list(_tokens(line, start, lambda at: _next_token(line, at, also)))
+
+
+def scan_rule(line: str) -> tuple[list[Token], list[Token] | None]:
+    """Split the line of a rule at its lone ``=``: what the client says, and what is started instead."""
+    said: list[Token] = []
+    for token in _tokens(line, 0, lambda at: _next_token(line, at, "")):
+        if token.kind is Kind.EQUALS:
+            return said, list(_tokens(line, token.end, lambda at: _next_served(line, at)))
+        said.append(token)
+    return said, None
+
+
+def _tokens(line: str, start: int, read: Callable[[int], Token]) -> Iterator[Token]:
     at = start
     while (at := _skip_blanks(line, at)) < len(line) and line[at] != "#":
-        reader = _READERS.get(line[at])
-        token = reader(line, at) if reader else _read_word(line, at, also)
+        token = read(at)
         if token.end < len(line) and line[token.end] not in BLANK:
             raise Flaw(token.end + 1, "a blank is missing here", "one token is quoted whole, or not at all")
-        tokens.append(token)
+        yield token
         at = token.end
-    return tokens
+
+
+def _next_token(line: str, at: int, also: str) -> Token:
+    reader = _READERS.get(line[at])
+    return reader(line, at) if reader else _read_word(line, at, also)
+
+
+def _next_served(line: str, at: int) -> Token:
+    reader = QUOTES.get(line[at], _read_assembled)
+    return reader(line, at)
 
 
 def _skip_blanks(line: str, at: int) -> int:
@@ -80,14 +103,15 @@ def _skip_blanks(line: str, at: int) -> int:
 def _read_word(line: str, start: int, also: str) -> Token:
     end = start
     while end < len(line) and line[end] not in BLANK:
-        if line[end] not in also and not _is_bare(line[end]):
+        if line[end] not in also and not is_bare(line[end]):
             raise _unquoted(line, start, end)
         end += 1
     text = line[start:end]
     return Token(_SPECIAL.get(text, Kind.WORD), text, start + 1, end)
 
 
-def _is_bare(char: str) -> bool:
+def is_bare(char: str) -> bool:
+    """Tell whether a bare word may have this character."""
     return char in BARE or (char > "\x7f" and char.isprintable())
 
 
@@ -127,20 +151,22 @@ def _read_quoted(line: str, start: int) -> Token:
 
 
 def _read_list(line: str, start: int) -> Token:
-    return _enclosed(Kind.LIST, line, start, _closing(line, start, "]"))
+    return _enclosed(Kind.LIST, line, start, closing_of(line, start, "]"))
 
 
 def _read_brace(line: str, start: int) -> Token:
-    return _enclosed(Kind.BRACE, line, start, _closing(line, start, "}"))
+    return _enclosed(Kind.BRACE, line, start, closing_of(line, start, "}"))
 
 
 def _enclosed(kind: Kind, line: str, start: int, closing: int) -> Token:
     end = closing + 1
     modifier = line[end] if end < len(line) and line[end] in _MODIFIERS else ""
-    return Token(kind, line[start + 1 : closing].strip(BLANK), start + 1, end + len(modifier), modifier)
+    inner = _skip_blanks(line, start + 1) + 1
+    text = line[start + 1 : closing].strip(BLANK)
+    return Token(kind, text, start + 1, end + len(modifier), modifier, inner)
 
 
-def _closing(line: str, start: int, bracket: str) -> int:
+def closing_of(line: str, start: int, bracket: str) -> int:
     """Find the bracket that closes; quoted words and braces in between are passed over whole."""
     at = start + 1
     while at < len(line) and line[at] != bracket:
@@ -151,10 +177,25 @@ def _closing(line: str, start: int, bracket: str) -> int:
     return at
 
 
+def _read_assembled(line: str, start: int) -> Token:
+    """Read a word of a server command: bare characters and names in braces, in any order."""
+    end = start
+    while end < len(line) and line[end] not in BLANK:
+        if line[end] == "{":
+            end = closing_of(line, end, "}") + 1
+        elif is_bare(line[end]):
+            end += 1
+        else:
+            raise _unquoted(line, start, end)
+    text = line[start:end]
+    kind = Kind.ASSEMBLED if "{" in text else _SPECIAL.get(text, Kind.WORD)
+    return Token(kind, text, start + 1, end)
+
+
+QUOTES: dict[str, Callable[[str, int], Token]] = {"'": _read_raw, '"': _read_quoted}
 _READERS: dict[str, Callable[[str, int], Token]] = {
-    "'": _read_raw,
-    '"': _read_quoted,
+    **QUOTES,
     "[": _read_list,
     "{": _read_brace,
 }
-_NESTED = {char: _READERS[char] for char in "'\"{"}
+_NESTED = {**QUOTES, "{": _read_brace}

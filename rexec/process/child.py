@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rexec.policy.request import bytes_of
 from rexec.policy.wording import shown
+from rexec.process.descriptors import AS_GIVEN
+from rexec.process.places import Astray, open_directory
 
 if TYPE_CHECKING:
     from rexec.policy.rules import Permit
@@ -65,20 +67,6 @@ class Child:
         except (ProcessLookupError, PermissionError):
             pass  # all of it is gone, or has become somebody else (a set-uid program)
 
-    def has_company(self) -> bool:
-        """Tell whether a process of the group other than the leader is alive."""
-        for name in os.listdir("/proc"):
-            if not name.isdigit() or int(name) == self.pid:
-                continue
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:
-                    state, _, group, *_ = file.read().rpartition(b")")[2].split()
-            except (OSError, ValueError):
-                continue
-            if int(group) == self.pid and state not in (b"Z", b"X"):
-                return True
-        return False
-
     def reap(self) -> Ending:
         """Collect the leader; its pid is free after this, so that no signal may follow."""
         _, status, usage = os.wait4(self.pid, 0)
@@ -105,44 +93,36 @@ def signal_name(number: int) -> str:
 
 def start(permit: Permit) -> Child | NotStarted:
     """Start the program of a permit: exact argv, made-up environment, own session, descriptors 0-2 only."""
-    where = enter(permit)
-    if isinstance(where, NotStarted):
-        return where
     ours: list[int] = []
     theirs: list[int] = []
     try:
-        _open_streams(permit, ours, theirs)
-        return _held(_spawn(permit, theirs, where), ours)
+        where = open_directory(permit)
+        if where >= 0:
+            theirs.append(where)
+        return _start(permit, where, ours, theirs)
+    except Astray:
+        return NotStarted(126, astray(permit))
     except OSError as error:
         for descriptor in ours:
             os.close(descriptor)
         return why_not(permit, error)
     finally:
-        for descriptor in (*theirs, where):
-            if descriptor >= 0:
-                os.close(descriptor)
+        for descriptor in theirs:
+            os.close(descriptor)
 
 
-def enter(permit: Permit) -> int | NotStarted:
-    """Open a working directory that the client chose, and judge where it really is; -1: no need.
-
-    What was looked at is what the child enters: its descriptor, not its name.
-    """
-    if permit.cwd_root is None:
-        return -1
-    try:
-        where = os.open(bytes_of(permit.cwd), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        return why_not(permit, error)
-    real = os.readlink(f"/proc/self/fd/{where}")
-    root = os.path.realpath(permit.cwd_root)
-    if os.path.commonpath((real, root)) == root:
-        return where
-    os.close(where)
-    return NotStarted(126, f"working directory {shown(permit.cwd)} leads out of {permit.cwd_root}")
+def _start(permit: Permit, where: int, ours: list[int], theirs: list[int]) -> Child:
+    before = len(theirs)
+    open_streams(permit, ours, theirs)
+    return _held(_spawn(permit, theirs[before:], where), ours)
 
 
-def _open_streams(permit: Permit, ours: list[int], theirs: list[int]) -> None:
+def astray(permit: Permit) -> str:
+    """Say that a directory leads out of its root."""
+    return f"working directory {shown(permit.cwd)} leads out of {permit.cwd_root}"
+
+
+def open_streams(permit: Permit, ours: list[int], theirs: list[int]) -> None:
     """Fill `theirs` with the child's descriptors and `ours` with the other ends; /dev/null has none."""
     if permit.stdin:
         reading, writing = os.pipe2(os.O_CLOEXEC)
@@ -168,19 +148,20 @@ def _held(popen: subprocess.Popen[bytes], ours: list[int]) -> Child:
 
 def _spawn(permit: Permit, streams: list[int], where: int) -> subprocess.Popen[bytes]:
     """Start by vfork: no option here may need code between fork and exec."""
-    return subprocess.Popen(
-        [bytes_of(word) for word in permit.argv],
-        executable=bytes_of(permit.path),
-        env={bytes_of(name): bytes_of(value) for name, value in permit.env},
-        cwd=bytes_of(permit.cwd) if where < 0 else f"/proc/self/fd/{where}",
-        stdin=streams[0],
-        stdout=streams[1],
-        stderr=streams[2],
-        umask=permit.umask,
-        start_new_session=True,
-        close_fds=True,
-        restore_signals=True,
-    )
+    with AS_GIVEN:
+        return subprocess.Popen(
+            [bytes_of(word) for word in permit.argv],
+            executable=bytes_of(permit.path),
+            env={bytes_of(name): bytes_of(value) for name, value in permit.env},
+            cwd=bytes_of(permit.cwd) if where < 0 else f"/proc/self/fd/{where}",
+            stdin=streams[0],
+            stdout=streams[1],
+            stderr=streams[2],
+            umask=permit.umask,
+            start_new_session=True,
+            close_fds=True,
+            restore_signals=True,
+        )
 
 
 def why_not(permit: Permit, error: OSError) -> NotStarted:

@@ -18,7 +18,7 @@ def pack(frame: Frame, channel: int) -> bytes:
         raise LocalProtocolError(f"{type(frame).__name__} is too long: {len(payload)} bytes")
     if not 0 <= channel <= CHANNEL_MAX:
         raise LocalProtocolError(f"there is no channel {channel}")
-    return HEADER.pack(frame.code, 0, channel, len(payload)) + payload
+    return HEADER.pack(frame.code, frame.flags, channel, len(payload)) + payload
 
 
 class FrameBuffer:

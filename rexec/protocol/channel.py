@@ -121,19 +121,15 @@ class Incoming:
 class ChannelState:
     """One channel as one side sees it."""
 
-    __slots__ = ("incoming", "outgoing", "state")
+    __slots__ = ("grown", "incoming", "outgoing", "state")
 
     def __init__(self, role: Role) -> None:
         self.state = Channel.CLOSED
+        self.grown = 0  # bytes by which the windows of this channel have grown
         ours = (Stream.STDIN,) if role is Role.CLIENT else (Stream.STDOUT, Stream.STDERR)
         theirs = (Stream.STDOUT, Stream.STDERR) if role is Role.CLIENT else (Stream.STDIN,)
         self.outgoing = {stream: Outgoing() for stream in ours}
         self.incoming = {stream: Incoming() for stream in theirs}
-
-    @property
-    def grown(self) -> int:
-        """Bytes by which the windows of this channel have grown."""
-        return sum(stream.window - WINDOW_START for stream in self.incoming.values())
 
     def send(self, role: Role, frame: Frame) -> bool:
         """Follow a frame of ours; False says that it is late and must not be sent."""
@@ -178,7 +174,10 @@ class ChannelState:
         """Note that bytes were taken away; return the offset to grant, or None for not now."""
         theirs = self._theirs(stream)
         if (self.state, role, f.Credit) in CHANNEL:
-            return theirs.consume(size, may_grow)
+            before = theirs.window
+            offset = theirs.consume(size, may_grow)
+            self.grown += theirs.window - before
+            return offset
         theirs.take(size)
         return None
 

@@ -14,7 +14,7 @@ from rexec.protocol.wire import Record, blob, flag, pairs, tail, text, texts, u8
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ClassVar
+    from typing import ClassVar, Self
 
 IGNORABLE = 0x80  # header flag: skip the frame if its type is unknown; legal after authentication only
 SESSION_CODES = 16  # type numbers from here on stand on a channel, the ones below on channel 0
@@ -27,6 +27,8 @@ class Stream(IntEnum):
     STDIN = 0
     STDOUT = 1
     STDERR = 2
+
+    __hash__ = int.__hash__  # that of Enum is a function in Python, and data frames look up a lot
 
 
 @wire_enum
@@ -50,6 +52,7 @@ class Cause(IntEnum):
     DRAINED = 5  # the server is stopping
     LOST = 6  # it was started once and nobody knows how it ended; it is not started again
     ALREADY_RAN = 7  # this id ran to its end before and its output is gone
+    INPUT_LIMIT = 8  # more input than the rule allows
 
 
 @wire_enum
@@ -70,12 +73,14 @@ class Frame(Record):
     if TYPE_CHECKING:
         code: ClassVar[int]
         limit: ClassVar[int]
+        flags: ClassVar[int]
 
-    def __init_subclass__(cls, code: int = 0, limit: int = CONTROL_MAX) -> None:
+    def __init_subclass__(cls, code: int = 0, limit: int = CONTROL_MAX, flags: int = 0) -> None:
         if not code:  # a group of frames, not a frame
             return
         cls.code = code
         cls.limit = limit
+        cls.flags = flags
         if code in FRAMES:
             raise TypeError(f"frame type {code} stands twice")
         FRAMES[code] = cls
@@ -182,14 +187,17 @@ class Exec(Frame, code=16, limit=EXEC_MAX):
     detach: flag = False
     stdout_from: u64 = 0
     stderr_from: u64 = 0
+    receipt: flag = False
 
 
 class Query(Frame, code=17, limit=EXEC_MAX):
-    """Ask about the policy: `list` or `explain`; the answer comes as stdout and an `Exit`."""
+    """Ask about the policy: `list`, `explain` or `complete`; the answer comes as stdout and an `Exit`."""
 
     subject: text
     words: words = ()
     pty: flag = False
+    cwd: blob | None = None
+    env: pairs = ()
 
 
 class Started(Frame, code=18):
@@ -200,7 +208,7 @@ class Started(Frame, code=18):
 
 
 class Denied(Frame, code=19):
-    """The policy said no and nothing was started; `rule` is the nearest one."""
+    """The policy said no and nothing was started; `rule` is the nearest, `confirm` what it still needs."""
 
     message: text
     rule: text | None = None
@@ -233,12 +241,35 @@ class Exit(Frame, code=21):
     wall_us: u64 = 0
 
 
+class Notice(Frame, code=22, flags=IGNORABLE):
+    """A line about a running command that is not part of its output, for people to read."""
+
+    message: text
+
+
+class Receipt(Frame, code=23):
+    """What the server signs about the command that is over; an `Exec` asks for it, the `Exit` follows."""
+
+    data: blob
+
+
 class Data(Frame):
-    """Bytes of one stream."""
+    """Bytes of one stream; with a shorter way in and out than other frames, for most frames are these."""
 
     if TYPE_CHECKING:
         data: bytes
         stream: ClassVar[Stream]
+    else:
+
+        def __init__(self, data):
+            object.__setattr__(self, "data", data)
+
+    def encode(self) -> bytes:
+        return self.data
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        return cls(payload)
 
 
 class Stdin(Data, code=24, limit=DATA_MAX):

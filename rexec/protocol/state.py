@@ -21,6 +21,8 @@ from rexec.protocol.frames import Frame
 class Role(Enum):
     """The two ends of a connection."""
 
+    __hash__ = object.__hash__  # that of Enum is a function in Python, and every frame looks up a state
+
     CLIENT = "client"
     SERVER = "server"
 
@@ -31,6 +33,8 @@ class Role(Enum):
 
 class Handshake(Enum):
     """Where a connection stands between its first byte and its last."""
+
+    __hash__ = object.__hash__
 
     START = "start"
     CLIENT_GREETED = "client greeted"  # only the client's hello
@@ -45,6 +49,8 @@ class Handshake(Enum):
 
 class Channel(Enum):
     """Where one channel stands."""
+
+    __hash__ = object.__hash__
 
     CLOSED = "closed"
     OPENING = "opening"  # Exec sent, no decision yet
@@ -78,7 +84,7 @@ HANDSHAKE: dict[tuple[Handshake, Role, type[Frame]], Handshake] = {
     **{(Handshake.OPEN, CLIENT, frame): Handshake.OPEN for frame in (*SESSION, *LIVE)},
     **{
         (Handshake.OPEN, SERVER, frame): Handshake.OPEN
-        for frame in (f.Started, f.Denied, f.Failed, f.Exit, *OUTPUT, *LIVE)
+        for frame in (f.Started, f.Denied, f.Failed, f.Exit, f.Notice, f.Receipt, *OUTPUT, *LIVE)
     },
     (Handshake.OPEN, CLIENT, f.Goodbye): Handshake.CLOSED,
     **{(state, SERVER, f.Goodbye): Handshake.CLOSED for state in Handshake if state is not Handshake.CLOSED},
@@ -92,7 +98,7 @@ CHANNEL: dict[tuple[Channel, Role, type[Frame]], Channel] = {
     (Channel.OPENING, SERVER, f.Denied): Channel.CLOSED,
     (Channel.OPENING, SERVER, f.Failed): Channel.CLOSED,
     (Channel.OPENING, SERVER, f.Exit): Channel.CLOSED,
-    **{(Channel.RUNNING, SERVER, frame): Channel.RUNNING for frame in OUTPUT},
+    **{(Channel.RUNNING, SERVER, frame): Channel.RUNNING for frame in (*OUTPUT, f.Notice, f.Receipt)},
     (Channel.RUNNING, SERVER, f.Exit): Channel.CLOSED,
     (Channel.ANSWERING, SERVER, f.Stdout): Channel.ANSWERING,
     (Channel.ANSWERING, SERVER, f.Denied): Channel.CLOSED,

@@ -1,4 +1,4 @@
-"""Answers about the policy: what a user may run, and which rule decides."""
+"""Answers about the policy: what a user may run, which rule decides, and what may stand next."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rexec.policy.arguments import Literal
 from rexec.policy.explain import explain, visible
 from rexec.policy.rules import Permit
+from rexec.server.completion import complete
 
 if TYPE_CHECKING:
     from rexec.policy.explain import Explanation
@@ -15,20 +16,27 @@ if TYPE_CHECKING:
     from rexec.policy.rules import Policy, Rule
 
 
-def answer(policy: Policy, request: Request, subject: str) -> tuple[bool, bytes]:
-    """Return whether the subject is known, and the answer as JSON, or as text what is wrong."""
+def answer(policy: Policy, request: Request, subject: str, *, terse: bool = False) -> tuple[bool, bytes]:
+    """Return whether the subject is known, and the answer as JSON, or as text what is wrong.
+
+    With `terse`, the answer to `explain` says no more about a denial than the denial itself.
+    """
     match subject:
         case "list":
             rules = visible(policy, request.user, request.groups)
             return True, json.dumps([_row(rule, request) for rule in rules]).encode()
         case "explain":
-            found = explain(policy, request)
+            found = explain(policy, request, terse=terse)
             body = {
                 "exit_code": found.exit_code,
                 "lines": list(found.lines),
                 "pty": _deciding_terminal(policy, request, found),
+                "confirm": found.decision.grant.confirm if isinstance(found.decision, Permit) else None,
             }
             return True, json.dumps(body).encode()
+        case "complete":
+            found_words = complete(policy, request) if request.words else []
+            return True, json.dumps([choice._asdict() for choice in found_words]).encode()
         case _:
             return False, b"unknown question"
 
@@ -39,6 +47,8 @@ def _row(rule: Rule, request: Request) -> dict[str, object]:
         "rule": rule.label,
         "text": rule.text,
         "about": rule.about,
+        "danger": rule.grant.danger,
+        "confirm": rule.grant.confirm,
         "command": rule.command,
         "words": _literal_words(rule),
         "pty": _terminal(rule, request),

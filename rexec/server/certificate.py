@@ -6,10 +6,13 @@ import binascii
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from rexec.auth.keys import ED25519
+from rexec.auth.blob import Malformed
+from rexec.auth.der import spki_of
+from rexec.auth.keys import ED25519, from_spki
 from rexec.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rexec.auth.keys import PublicKey
     from rexec.auth.private import PrivateKey
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
@@ -35,6 +38,23 @@ def self_signed(key: PrivateKey) -> bytes:
     )
     digest = None if key.public.algorithm == ED25519 else SHA256()
     return builder.sign(private, digest).public_bytes(Encoding.PEM)  # type: ignore[arg-type]
+
+
+def certified_key(pem: bytes, name: str) -> PublicKey:
+    """Return the key of the first certificate of a PEM file. Raises `ConfigError`."""
+    spki = certified_spki(pem, name)
+    try:
+        return from_spki(spki)
+    except Malformed as error:
+        raise ConfigError(f"{name}: {error}") from None
+
+
+def certified_spki(pem: bytes, name: str) -> bytes:
+    """Return the same key as it stands there (RFC 5280, 4.1). Raises `ConfigError`."""
+    try:
+        return spki_of(pem_to_der(pem, name))
+    except Malformed as error:
+        raise ConfigError(f"{name}: not a certificate: {error}") from None
 
 
 def pem_to_der(pem: bytes, name: str) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 from typing import TYPE_CHECKING
 
 from rexec.limits import DATA_MAX, HEADER_SIZE, KIB, PIPE_BULK
@@ -16,6 +15,8 @@ from rexec.process.pty import eof_character, set_size
 from rexec.protocol import frames as f
 from rexec.protocol.frames import Cause, Stream
 from rexec.server import orders
+from rexec.server.meter import Meter
+from rexec.server.recorder import Recorder
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,11 +39,11 @@ class Command:
         self._reading: set[Stream] = set()
         self._large: set[Stream] = set()
         self._read = {Stream.STDOUT: 0, Stream.STDERR: 0}  # bytes taken from the child
+        self._given = 0  # bytes that the child took
         self._stdin = -1
         self._queue = bytearray()  # one piece of memory, in however many frames it came
         self._stdin_ended = False
         self._begun = False
-        self._pid = 0
         self._drained = False
         self._truncated = False
         self._lingered = False
@@ -51,6 +52,9 @@ class Command:
         self._leaving: Cause | None = None
         self._terminal = False
         self._eof_typed = False
+        self._meter: Meter | None = None
+        self._recorder: Recorder | None = None
+        self._dropping = False  # what is read from now on goes no further
         self._message = ""  # for the client, where the end was not the command's own
 
     # --- what the client says -----------------------------------------------------------------
@@ -60,6 +64,7 @@ class Command:
         match frame:
             case f.Stdin():
                 self._queue += frame.data
+                self._measure_input(len(frame.data))
                 self._write()
             case f.Eof():
                 self._stdin_ended = True
@@ -89,6 +94,11 @@ class Command:
             self._leaving = cause
             self.session.desk.order(orders.End(self.child, cause))
 
+    def _end(self, cause: Cause, message: str) -> None:
+        """End a command that has passed a bound of its rule."""
+        self._message = self._message or message
+        self.leave(cause)
+
     def abandon(self) -> None:
         """End the command of a client that is gone."""
         self.leave(Cause.LOST)
@@ -101,11 +111,13 @@ class Command:
 
     def begun(self, report: orders.Begun, descriptors: list[int]) -> None:
         self._begun = True
-        self._pid = report.pid
         self._linger = report.linger_ms / 1000
-        if len(descriptors) < (1 if report.terminal else 2 + report.stdin):
+        wanted = (1 if report.terminal else 2 + report.stdin) + (report.recording is not None)
+        if len(descriptors) < wanted:
             self._starved(descriptors)
             return
+        if report.recording is not None:
+            self._record(descriptors.pop(), report.recording, terminal=report.terminal)
         if report.terminal:
             self._terminal = True
             self._stdin = os.dup(descriptors[0])
@@ -119,9 +131,19 @@ class Command:
             self.abandon()
             return
         self._send(f.Started(report.rule, report.terminal))
+        if report.bounds is not None:
+            self._meter = Meter(report.bounds, report.rule, self._loop, self._end)
+            self._measure_input(len(self._queue))
         for stream in tuple(self._outputs):
             self._resume(stream)
         self._write()
+
+    def _record(self, descriptor: int, recording: orders.Recording, *, terminal: bool) -> None:
+        def fail(message: str) -> None:
+            self._end(Cause.LOST, message)
+
+        log = self.session.log
+        self._recorder = Recorder(descriptor, recording, terminal=terminal, log=log, fail=fail)
 
     def _starved(self, descriptors: list[int]) -> None:
         """Give a child up whose streams this process could not take: it has too many open already."""
@@ -132,12 +154,15 @@ class Command:
         self._settle()
 
     def rejected(self, report: orders.Rejected) -> None:
-        self._send(f.Denied(report.message, report.rule))
+        self._send(f.Denied(report.message, report.rule, report.confirm))
         self.session.forget(self)
 
     def broken(self, report: orders.Broken) -> None:
         self._send(f.Failed(report.exit_code, report.message, report.rule))
         self.session.forget(self)
+
+    def escaped(self, report: orders.Escaped) -> None:
+        self._send(f.Notice(report.message))
 
     def over(self) -> None:
         """The leader is gone and somebody holds its pipes: they have until the linger."""
@@ -160,16 +185,12 @@ class Command:
             wall_us=report.wall_us,
         )
         self._close_stdin()
+        if self._meter is not None:
+            self._meter.stop()
+        if report.receipt:
+            self._send(f.Receipt(report.receipt))
         self._send(exit_frame)
         self.session.forget(self)
-
-    def orphaned(self) -> None:
-        """End what runs: the runner is gone, and nobody else will."""
-        if self._pid:
-            try:
-                os.killpg(self._pid, signal.SIGKILL)
-            except OSError:
-                pass  # it has ended, or is another user's
 
     # --- output -------------------------------------------------------------------------------
 
@@ -184,13 +205,16 @@ class Command:
             self._loop.remove_reader(self._outputs[stream])
 
     def _is_blocked(self, stream: Stream) -> bool:
+        return not self._dropping and self._is_full(stream)
+
+    def _is_full(self, stream: Stream) -> bool:
         return not self.session.may_send() or not self.session.room(self.channel, stream)
 
     def _readable(self, stream: Stream) -> None:
-        size = min(self.session.room(self.channel, stream), DATA_MAX)
-        if not size or not self.session.may_send():
+        if self._is_blocked(stream):
             self._pause(stream)
             return
+        size = DATA_MAX if self._dropping else min(self.session.room(self.channel, stream), DATA_MAX)
         descriptor = self._outputs[stream]
         try:
             count = os.readv(descriptor, [_ROOM[HEADER_SIZE : HEADER_SIZE + size]])
@@ -206,8 +230,28 @@ class Command:
         if count >= _BULK and stream not in self._large:
             self._large.add(stream)
             _grow(descriptor)
-        self._read[stream] += count
-        self.session.send_data(self.channel, stream, _ROOM[: HEADER_SIZE + count])
+        if self._meter is not None:
+            count = self._measure(self._meter, count)
+        if count:
+            if self._recorder is not None:
+                self._recorder.output(stream.name, _ROOM[HEADER_SIZE : HEADER_SIZE + count])
+            self._read[stream] += count
+            self.session.send_data(self.channel, stream, _ROOM[: HEADER_SIZE + count])
+
+    def _measure(self, meter: Meter, count: int) -> int:
+        """Return how much of what was read goes to the client.
+
+        What goes no further is read all the same: a program whose pipe was closed would die of SIGPIPE, and
+        one whose pipe is full would wait for ever.
+        """
+        passed = meter.output(count)
+        if passed < count and not self._dropping:
+            self._dropping = self._truncated = True
+            if self._leaving is None:
+                self._send(f.Notice(meter.cut_off))
+            for stream in tuple(self._outputs):
+                self._resume(stream)
+        return passed
 
     def _stop(self, stream: Stream) -> None:
         """The client reads no more of this: the child gets SIGPIPE where it goes on writing."""
@@ -238,9 +282,21 @@ class Command:
         if self._linger_timer is not None:
             self._linger_timer.cancel()
         read = self._read
-        self.session.desk.order(orders.Drained(self.child, read[Stream.STDOUT], read[Stream.STDERR]))
+        counts = (read[Stream.STDOUT], read[Stream.STDERR], self._given)
+        recorded = None if self._recorder is None else self._recorder.close()
+        self._recorder = None
+        self.session.desk.order(orders.Drained(self.child, *counts, recorded))
 
     # --- input --------------------------------------------------------------------------------
+
+    def _measure_input(self, count: int) -> None:
+        """Cut off what came last and is more than the rule lets the client send."""
+        if self._meter is None or not self._begun:
+            return
+        refused = count - self._meter.input(count)
+        if refused:
+            del self._queue[-refused:]
+            self._send(f.Stop(Stream.STDIN))
 
     def _write(self) -> None:
         """Give the child what it takes; credit what it took."""
@@ -248,6 +304,8 @@ class Command:
             return
         consumed = 0
         while self._queue and self._stdin >= 0:
+            recorder = self._recorder
+            seen = recorder is not None and recorder.sees_input(self._stdin)
             try:
                 count = os.write(self._stdin, self._queue)
             except BlockingIOError:
@@ -258,6 +316,11 @@ class Command:
                 self._send(f.Stop(Stream.STDIN))
                 break
             consumed += count
+            self._given += count
+            if recorder is not None and seen:
+                recorder.input(bytes(self._queue[:count]))
+            if self._meter is not None:
+                self._meter.given()
             del self._queue[:count]
         if self._stdin < 0:
             consumed += len(self._queue)

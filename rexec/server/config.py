@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from rexec.errors import UsageError
-from rexec.limits import DRAIN, GRACE
+from rexec.limits import AUDIT_SIZE, AUDIT_SIZE_MIN, DRAIN, GRACE
 from rexec.transport.address import parse_address
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rexec.transport.address import Address
+
 DEFAULT_LISTEN = "127.0.0.1:5512"
+AUDIT = ("best-effort", "required")  # what a log that cannot be written means
 
 
 class Settings:
@@ -14,6 +19,9 @@ class Settings:
 
     __slots__ = (
         "allow_list",
+        "audit",
+        "audit_dir",
+        "audit_size",
         "authorized_keys",
         "drain",
         "grace",
@@ -22,8 +30,10 @@ class Settings:
         "listen",
         "no_tls",
         "provision",
+        "terse_denials",
         "tls_cert",
         "tls_key",
+        "user",
     )
 
     def __init__(
@@ -40,6 +50,11 @@ class Settings:
         provision: bool = True,
         drain: float = DRAIN,
         grace: float = GRACE,
+        terse_denials: bool = False,
+        audit: str = AUDIT[0],
+        audit_dir: str | None = None,
+        audit_size: int = AUDIT_SIZE,
+        user: str | None = None,
     ) -> None:
         self.allow_list = allow_list
         self.home = home
@@ -52,9 +67,26 @@ class Settings:
         self.provision = provision and authorized_keys is None and host_key is None
         self.drain = drain
         self.grace = grace
+        self.terse_denials = terse_denials
+        self.audit = audit
+        self.audit_dir = audit_dir
+        self.audit_size = audit_size
+        self.user = user  # that the listener becomes
         self._check()
 
+    def stay_on(self, listen: tuple[Address, ...]) -> Settings:
+        """Return these settings for sockets that were opened before. Raises `UsageError`."""
+        self.listen = listen
+        self._check()
+        return self
+
     def _check(self) -> None:
+        if self.audit not in AUDIT:
+            raise UsageError(f"--audit {self.audit!a} is neither {' nor '.join(AUDIT)}")
+        if self.audit_dir == "":
+            raise UsageError("--audit-dir names no directory")
+        if self.audit_size < AUDIT_SIZE_MIN:
+            raise UsageError(f"--audit-size is less than {AUDIT_SIZE_MIN} bytes")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise UsageError("--tls-cert and --tls-key go together")
         if self.no_tls and self.tls_cert is not None:

@@ -29,14 +29,14 @@ class Patron(Protocol):
     def broken(self, report: orders.Broken) -> None:
         """It could not be started."""
 
+    def escaped(self, report: orders.Escaped) -> None:
+        """It was kept from something."""
+
     def over(self) -> None:
         """The leader has exited."""
 
     def ended(self, report: orders.Ended) -> None:
         """All is over."""
-
-    def orphaned(self) -> None:
-        """The runner is gone, and with it whoever could end the child in order."""
 
 
 class Desk:
@@ -49,7 +49,8 @@ class Desk:
         self._numbers = count(1)
         self._patrons: dict[int, Patron] = {}
         self._waiting: dict[int, Callable[[Message], None]] = {}
-        self._reloads: list[Callable[[orders.Reloaded], None]] = []
+        self._consider: Callable[[orders.Offer], str] = lambda _: ""
+        self._reloaded: Callable[[orders.Reloaded], None] = lambda _: None
         self._loop.add_reader(link.fileno(), self._read)
 
     def close(self) -> None:
@@ -73,7 +74,7 @@ class Desk:
 
     def order(self, message: Message) -> None:
         """Send an order that is not answered by its own."""
-        if not self._link.post(message):
+        if not self._link.send(message):
             self._loop.add_writer(self._link.fileno(), self._flush)
 
     def judge(self, order: orders.Judge, then: Callable[[Message], None]) -> None:
@@ -91,9 +92,11 @@ class Desk:
         self._waiting[order.question] = then
         self.order(order)
 
-    def reload(self, reason: str, then: Callable[[orders.Reloaded], None]) -> None:
-        """Have list and keys read again."""
-        self._reloads.append(then)
+    def reload(
+        self, reason: str, consider: Callable[[orders.Offer], str], then: Callable[[orders.Reloaded], None]
+    ) -> None:
+        """Have list, keys and configuration read again; `consider` says what is against serving with them."""
+        self._consider, self._reloaded = consider, then
         self.order(orders.Reload(reason))
 
     def _flush(self) -> None:
@@ -106,8 +109,6 @@ class Desk:
                 self._route(message)
         except ConnectionLost:
             self._loop.remove_reader(self._link.fileno())
-            for patron in self._patrons.values():
-                patron.orphaned()
             self._lost()
 
     def _route(self, message: Message) -> None:
@@ -124,6 +125,8 @@ class Desk:
                 self._patrons.pop(message.child).rejected(message)
             case orders.Broken():
                 self._patrons.pop(message.child).broken(message)
+            case orders.Escaped():
+                self._patrons[message.child].escaped(message)
             case orders.Over():
                 self._patrons[message.child].over()
             case orders.Ended():
@@ -133,6 +136,8 @@ class Desk:
             case orders.Answer():
                 self._waiting.pop(message.question)(message)
             case orders.Reloaded():
-                self._reloads.pop(0)(message)
+                self._reloaded(message)
+            case orders.Offer():
+                self.order(orders.Adopt(self._consider(message)))
             case _:
                 raise AssertionError(f"{type(message).__name__} is not a report")

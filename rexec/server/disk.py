@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import glob
 import grp
+import hashlib
 import os
 import pwd
 import stat
+import time
 
 from rexec import files
+from rexec.errors import ConfigError
 from rexec.limits import POLICY_MAX
 from rexec.policy.disk import Account, Found
 from rexec.policy.parse import parse
+from rexec.policy.source import Source
 from rexec.text import neutral
 
 TYPE_CHECKING = False
@@ -28,12 +33,19 @@ def load(path: str, name: str | None = None) -> Policy:
 
     Messages and labels call it `name`, or else the last part of `path`.
     """
-    text = files.read_trusted(path, POLICY_MAX)
-    return parse(text, neutral(os.path.basename(path)) if name is None else name, LocalDisk())
+    return parse(text_of(path), neutral(os.path.basename(path)) if name is None else name, LocalDisk(path))
+
+
+def text_of(path: str) -> str:
+    """Read the text of an allow list; raise `ConfigError` when it cannot be trusted."""
+    return files.read_trusted(path, POLICY_MAX)
 
 
 class LocalDisk:
-    """This machine, asked once for each program of a file."""
+    """This machine, asked once for each program of a file; `path` is where the file itself is."""
+
+    def __init__(self, path: str = "") -> None:
+        self._path = path
 
     def find(self, command: str, path: tuple[str, ...]) -> Found | None:
         """Find a program by absolute path, or by name along `path`."""
@@ -63,11 +75,53 @@ class LocalDisk:
 
     def features(self) -> frozenset[str]:
         """Name what the kernel can hold a program to: landlock, seccomp."""
-        return frozenset()
+        from rexec.process import fence  # for those who ask for it
+
+        return fence.features()
 
     def is_directory(self, path: str) -> bool:
         """Tell whether `path` is a directory now."""
         return os.path.isdir(path)
+
+    def digest(self, path: str) -> str | None:
+        """Compute the SHA-256 of a file, in hex; None where it cannot be read."""
+        try:
+            with open(path, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return None
+
+    def clock(self) -> float:
+        """Tell the time, for what is over when the file is read; Unix time."""
+        return time.time()
+
+    def included(self, pattern: str, within: Source, *, globs: bool) -> list[Source]:
+        """Read the files that `pattern` names, seen from `within`, by name; raise `ConfigError`.
+
+        ``*`` and ``?`` in it stand for themselves unless it `globs`.
+        """
+        above = os.path.dirname(within.place or self._path)
+        literal = not globs or not set("*?") & set(pattern)
+        names = (
+            [pattern] if literal else sorted(glob.glob(pattern.replace("[", "[[]"), root_dir=above or "."))
+        )
+        return [self._included(name, above, within, literal) for name in names]
+
+    def _included(self, name: str, above: str, within: Source, literal: bool) -> Source:
+        place = os.path.normpath(os.path.join(above, name))
+        if not literal:
+            _trust_directory(os.path.dirname(place) or ".")
+        label = os.path.normpath(os.path.join(os.path.dirname(within.name), name))
+        return Source.of(neutral(label), place, files.read_trusted(place, POLICY_MAX))
+
+
+def _trust_directory(path: str) -> None:
+    """Refuse to take whatever lies in a directory to which others may add. Raises `ConfigError`."""
+    found = os.stat(path)
+    if found.st_uid not in (os.geteuid(), 0):
+        raise ConfigError(f"{path}: belongs to another user (uid {found.st_uid})")
+    if found.st_mode & _OTHERS:
+        raise ConfigError(f"{path}: others may add files to it", hint=f"chmod go-w {path}, or name each file")
 
 
 def _account(entry: pwd.struct_passwd, gid: int, groups: tuple[int, ...]) -> Account:

@@ -37,7 +37,7 @@ class Greeting:
         self._connection = Connection(Role.SERVER)
         self._number = listener.desk.number()
         self._nonce = secrets.token_bytes(NONCE)
-        self._deadline = asyncio.get_running_loop().call_later(listener.grace, self._too_late)
+        self._deadline = asyncio.get_running_loop().call_later(listener.service.grace, self._too_late)
         self._over = False
         self._peer = ""
         self._here = ""

@@ -6,26 +6,45 @@ import secrets
 from typing import TYPE_CHECKING
 
 from rexec import files
+from rexec.auth.private import parse_private
 from rexec.errors import ConfigError
 from rexec.policy.decide import self_test
 from rexec.server import disk, provision
 from rexec.server.keyring import Keyring
+from rexec.server.orders import Offer
 
 if TYPE_CHECKING:
     from rexec.audit.log import Log
+    from rexec.auth.private import PrivateKey
     from rexec.policy.rules import Policy
     from rexec.server.config import Settings
+    from rexec.server.provision import Material
 
 
 class Holdings:
     """One generation of it; a reload replaces all of it or nothing."""
 
-    __slots__ = ("host_hash", "keyring", "policy")
+    __slots__ = ("_material", "drain", "grace", "host_hash", "keyring", "policy", "terse")
 
-    def __init__(self, policy: Policy, keyring: Keyring, host_hash: bytes) -> None:
+    def __init__(self, policy: Policy, keyring: Keyring, material: Material, settings: Settings) -> None:
         self.policy = policy
         self.keyring = keyring
-        self.host_hash = host_hash
+        self.host_hash = material.spki_hash
+        self._material = material
+        self.terse = settings.terse_denials  # a denial tells the client nothing more
+        self.drain = settings.drain
+        self.grace = settings.grace
+
+    def host_key(self) -> PrivateKey:
+        """Return the key that signs for this server: the one that clients know it by."""
+        return self._material.key or parse_private(self._material.key_pem, None, self._material.name)
+
+    def offer(self) -> Offer:
+        """Return what the listener serves with."""
+        material = self._material
+        key = material.key_pem or self.host_key().pkcs8_pem()
+        times = int(self.drain * 1000), int(self.grace * 1000)
+        return Offer(material.name, material.certificate, key, *times)
 
 
 def take(settings: Settings, log: Log) -> Holdings:
@@ -36,4 +55,4 @@ def take(settings: Settings, log: Log) -> Holdings:
     files.ensure_home(settings.home)
     material = provision.host_material(settings, log)
     keys = provision.authorized_keys(settings, log)
-    return Holdings(policy, Keyring(keys, provision.user_name(), log), material.spki_hash)
+    return Holdings(policy, Keyring(keys, provision.user_name(), log), material, settings)

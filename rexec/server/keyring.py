@@ -60,6 +60,9 @@ class Keyring:
         return self._authorized.judge_again(principal, peer or None, time.time())
 
 
+_SPENT = -1  # no number of a connection
+
+
 class Bindings:
     """The bindings that proofs came with: one connection each, and never a second time."""
 
@@ -75,3 +78,7 @@ class Bindings:
         if len(self._seen) > BINDINGS_MAX:
             self._seen.popitem(last=False)
         return True
+
+    def spend(self, binding: bytes) -> None:
+        """Note that a binding brought somebody in: from now on it is fresh for no connection at all."""
+        self._seen[binding] = _SPENT

@@ -7,8 +7,8 @@ ends at once.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
-import resource
 import signal
 import socket
 import stat
@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from rexec import __version__
 from rexec.auth import publickey
+from rexec.auth.private import parse_private
 from rexec.errors import ConfigError, RexecError
 from rexec.limits import BACKLOG, PARTING
+from rexec.server.certificate import certified_key
 from rexec.server.desk import Desk
 from rexec.server.greet import Greeting
 from rexec.transport.dial import name_of, words
 from rexec.transport.link import Buffers, Link
-from rexec.transport.tls import TlsLayer
+from rexec.transport.tls import TlsLayer, server_context
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
 
     from rexec.audit.log import Log
     from rexec.auth.keys import PublicKey
@@ -38,40 +39,43 @@ if TYPE_CHECKING:
     from rexec.transport.address import Address
 
 
-class Identity:
-    """Who the server is: its host key, and over TLS the context with its certificate."""
+class Service:
+    """Who the server is, and the times it grants; made of what the runner read. Raises `ConfigError`.
 
-    __slots__ = ("key", "public", "tls")
+    Over TLS the key is in its context alone.
+    """
 
-    def __init__(self, key: PrivateKey | None, public: PublicKey, tls: ssl.SSLContext | None) -> None:
-        self.key = key
-        self.public = public
-        self.tls = tls
+    __slots__ = ("drain", "grace", "key", "public", "tls")
+
+    def __init__(self, offer: orders.Offer) -> None:
+        self.drain = offer.drain_ms / 1000
+        self.grace = offer.grace_ms / 1000
+        self.key: PrivateKey | None = None
+        self.tls: ssl.SSLContext | None = None
+        if offer.certificate:
+            self.public = certified_key(offer.certificate, offer.name)
+            self.tls = server_context(offer.certificate, offer.key, offer.name)
+        else:
+            self.key = parse_private(offer.key, None, offer.name)
+            self.key.library_key()  # a key that cannot sign is found now
+            self.public = self.key.public
 
 
 class Listener:
     """All sockets and all that came in by them."""
 
-    def __init__(
-        self,
-        identity: Identity,
-        link: OrderSocket,
-        log: Log,
-        drain: float,
-        grace: float,
-        prepare: Callable[[], tuple[Identity, float, float]],
-    ) -> None:
+    def __init__(self, service: Service, link: OrderSocket, log: Log, owner: int) -> None:
         self.log = log
-        self.identity = identity
+        self.service = service
         self.software = f"rexec/{__version__}"
-        self.uids = (os.getuid(), 0)
+        self.uids = (owner, 0)
         self.draining = False
         self.failed = False
         self.strangers: set[Greeting] = set()
         self.sessions: set[Session] = set()
-        self.grace = grace
-        self._drain = drain
-        self._prepare = prepare  # reads identity, drain and grace time anew
+        self._next: Service | None = None  # while the runner reads it and makes up its mind
+        self._reloading = False
+        self._reload_again = False
         self._buffers = Buffers()
         self._servers: list[asyncio.Server] = []
         self._loop = asyncio.get_running_loop()
@@ -82,11 +86,11 @@ class Listener:
 
     @property
     def host_public(self) -> PublicKey:
-        return self.identity.public
+        return self.service.public
 
     def prove_host(self, nonce: bytes, here: str, connection: Connection, user: str) -> bytes:
         """Return the server's own proof, for a client that has no TLS to trust."""
-        key = self.identity.key
+        key = self.service.key
         assert key is not None
         return publickey.prove_host(
             key.sign,
@@ -100,7 +104,6 @@ class Listener:
 
     async def serve(self, sockets: list[socket.socket]) -> int:
         """Serve until told to stop; return the exit code."""
-        _raise_descriptor_limit()
         self._loop.set_exception_handler(self._mishap)
         for listening in sockets:
             server = await self._listen(listening)
@@ -123,7 +126,7 @@ class Listener:
         return await self._loop.create_server(self._accept, sock=listening, backlog=BACKLOG)
 
     def _accept(self) -> Link:
-        context = self.identity.tls
+        context = self.service.tls
         link = Link(self._buffers, None if context is None else TlsLayer(context, server_side=True))
         self._links.add(link)
         Greeting(self, link)
@@ -146,7 +149,7 @@ class Listener:
                 pass
 
     def _announce(self, listening: socket.socket) -> None:
-        how = "tls" if self.identity.tls is not None else "no tls"
+        how = "tls" if self.service.tls is not None else "no tls"
         where = name_of(listening.getsockname())
         self.log.text(f"rexec-server: listening on {where} ({how}, {self.host_public.fingerprint()})\n")
 
@@ -169,18 +172,29 @@ class Listener:
     # --- signals ------------------------------------------------------------------------------
 
     def reload(self) -> None:
-        """Read certificate and configuration again; the runner reads list and keys: all or nothing."""
-        try:
-            identity, drain, grace = self._prepare()
-        except RexecError as error:
-            self.log.event("reload", result="kept", why=str(error))
+        """Have all files read again, all or nothing; what is asked meanwhile comes after that."""
+        if self._reloading:
+            self._reload_again = True
             return
+        self._reloading = True
+        self.desk.reload("SIGHUP", self._consider, self._reloaded)
 
-        def reloaded(report: orders.Reloaded) -> None:
-            if report.accepted:
-                self.identity, self._drain, self.grace = identity, drain, grace
+    def _consider(self, offer: orders.Offer) -> str:
+        """Return why we could not serve with what was read, or nothing."""
+        try:
+            self._next = Service(offer)
+        except RexecError as error:
+            return str(error)
+        return ""
 
-        self.desk.reload("SIGHUP", reloaded)
+    def _reloaded(self, report: orders.Reloaded) -> None:
+        if report.accepted and self._next is not None:
+            self.service = self._next
+        self._next = None
+        self._reloading = False
+        if self._reload_again:
+            self._reload_again = False
+            self.reload()
 
     def _stop(self) -> None:
         if self.draining:
@@ -192,7 +206,7 @@ class Listener:
             server.close()
         for stranger in tuple(self.strangers):
             stranger.leave()
-        self._loop.call_later(self._drain, self._end_now)
+        self._loop.call_later(self.service.drain, self._end_now)
         self.check_drained()
 
     def _end_now(self) -> None:
@@ -225,7 +239,9 @@ def bind(address: Address) -> socket.socket:
         return _bind_unix(address.path) if address.path else _bind_tcp(address)
     except (OSError, UnicodeError) as error:
         why = words(error) if isinstance(error, OSError) else "not a host name"
-        raise ConfigError(f"cannot listen on {address}: {why}") from None
+        is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        hint = "another server runs there; --listen names another address" if is_taken else None
+        raise ConfigError(f"cannot listen on {address}: {why}", hint=hint) from None
 
 
 def _bind_tcp(address: Address) -> socket.socket:
@@ -277,9 +293,3 @@ def _remove_dead(path: str) -> None:
         pass
     finally:
         probe.close()
-
-
-def _raise_descriptor_limit() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

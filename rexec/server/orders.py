@@ -1,18 +1,21 @@
 """What listener and runner say to each other: orders down, reports up, over one Unix socket.
 
 A message is a u32 length, a type number of one byte, and a record of `protocol.wire`. A report may
-bring descriptors (SCM_RIGHTS, unix(7)) for the child it speaks of. The two processes are one program
-of one version, so that nothing here is versioned.
+bring descriptors (SCM_RIGHTS, unix(7)) for the child it speaks of; an order never does. Sending does
+not wait: what does not go is queued. The two processes are one program of one version, so that nothing
+here is versioned.
 """
 
 from __future__ import annotations
 
 import array
+import errno
+import os
 import socket
 import struct
 from collections import deque
 
-from rexec.errors import ConnectionLost
+from rexec.errors import ConnectionLost, RemoteProtocolError
 from rexec.limits import KIB, MIB
 from rexec.protocol.frames import Cause, Form, Pty
 from rexec.protocol.wire import Record, blob, flag, pairs, text, u8, u32, u64, words
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 MESSAGES: dict[int, type[Message]] = {}
 _HEADER = struct.Struct("!IB")
-_DESCRIPTORS = 3  # at most, with one message
+_DESCRIPTORS = 4  # at most, with one message
 _LONGEST = 16 * MIB  # bytes of one message: an Exec, or the list of a very long policy
 
 
@@ -71,6 +74,8 @@ class Start(Message, code=2):
     stdin: flag
     pty: Pty | None
     unknown: text  # what was asked for besides that this server does not do; empty for nothing
+    receipt: flag = False
+    confirm: text | None = None
 
 
 class Ask(Message, code=3):
@@ -81,6 +86,8 @@ class Ask(Message, code=3):
     subject: text
     words: words
     pty: flag
+    cwd: blob | None
+    env: pairs
 
 
 class Send(Message, code=4):
@@ -97,12 +104,22 @@ class End(Message, code=5):
     cause: Cause
 
 
+class Recorded(Record):
+    """What a recording holds in the end."""
+
+    size: u64
+    sha256: blob
+    whole: flag
+
+
 class Drained(Message, code=6):
     """Both output streams of a child are at their end, or its time to linger is over."""
 
     child: u64
     stdout: u64
     stderr: u64
+    stdin: u64 = 0  # bytes that it was given
+    recorded: Recorded | None = None
 
 
 class Leave(Message, code=7):
@@ -112,9 +129,21 @@ class Leave(Message, code=7):
 
 
 class Reload(Message, code=8):
-    """Read the allow list and the keys again."""
+    """Read the allow list, the keys and the configuration again; answered by an `Offer`, or `Reloaded`."""
 
     reason: text
+
+
+class Adopt(Message, code=9):
+    """The listener can serve with what was offered, or says why not; answered by `Reloaded`."""
+
+    refusal: text
+
+
+class Bound(Message, code=10):
+    """A Unix socket has its name on the disk, which the runner removes at the end."""
+
+    name: text
 
 
 # --- reports: runner to listener -----------------------------------------------------------------
@@ -128,15 +157,33 @@ class Judged(Message, code=32):
     user: text = ""
 
 
+class Bounds(Record):
+    """What the listener holds a child to, since it alone sees the bytes; `kill`: what `output` means."""
+
+    idle_ms: u64 | None
+    output: u64 | None
+    kill: flag
+    stdin: u64 | None
+
+
+class Recording(Record):
+    """What is to be recorded of a command; the last descriptor that its `Begun` brings is the file's."""
+
+    header: blob  # what stands in it
+    input: flag  # what is typed too
+    required: flag  # the command is to be ended where it cannot be written
+
+
 class Begun(Message, code=33):
     """A child runs; brings its stdin (where it has one), stdout and stderr, or its terminal alone."""
 
     child: u64
-    pid: u32  # of the leader, for the day when the runner is gone
     rule: text
     stdin: flag
     terminal: flag
     linger_ms: u32
+    bounds: Bounds | None
+    recording: Recording | None = None
 
 
 class Rejected(Message, code=34):
@@ -145,6 +192,7 @@ class Rejected(Message, code=34):
     child: u64
     message: text
     rule: text | None
+    confirm: text | None = None  # the text that is missing, and nothing else
 
 
 class Broken(Message, code=35):
@@ -173,6 +221,7 @@ class Ended(Message, code=37):
     system_us: u64
     max_rss_kib: u64
     wall_us: u64
+    receipt: blob = b""  # for the client, where it asked for one
 
 
 class Answer(Message, code=38):
@@ -190,65 +239,94 @@ class Reloaded(Message, code=39):
     message: text
 
 
-class OrderSocket:
-    """One end of the socket between the two processes."""
+class Offer(Message, code=40):
+    """What the listener serves with, as read anew."""
 
-    def __init__(self, end: socket.socket) -> None:
+    name: text
+    certificate: blob  # PEM; empty where there is no TLS
+    key: blob  # PEM
+    drain_ms: u64
+    grace_ms: u64
+
+
+# Why the listener may have a command ended; how one ended by itself or by its rule, it has no say in.
+END_CAUSES = frozenset((Cause.LOST, Cause.DRAINED, Cause.IDLE, Cause.OUTPUT_LIMIT, Cause.INPUT_LIMIT))
+
+
+class Escaped(Message, code=41):
+    """A child tried to leave its fence, and was refused; the words are for its user."""
+
+    child: u64
+    message: text
+
+
+class OrderSocket:
+    """One end of the socket between the two processes; the runner's takes no descriptors."""
+
+    def __init__(self, end: socket.socket, *, takes_descriptors: bool = True) -> None:
         self.socket = end
+        self.waiting = 0  # bytes that are to be sent and do not go yet
+        self._ancillary = socket.CMSG_SPACE(_DESCRIPTORS * 4 * 8) if takes_descriptors else 0
         self._received = bytearray()
         self._descriptors: deque[list[int]] = deque()  # of one message each
-        self._unsent: deque[bytes] = deque()
+        self._unsent: deque[tuple[memoryview, tuple[int, ...]]] = deque()
 
     def fileno(self) -> int:
         return self.socket.fileno()
 
-    def send(self, message: Message, descriptors: tuple[int, ...] = ()) -> None:
-        """Send a message, waiting where the socket is a blocking one. The runner's way."""
+    def send(self, message: Message, descriptors: tuple[int, ...] = ()) -> bool:
+        """Send a message, or queue it; False while some is left. Descriptors that went are closed here."""
         payload = message.encode()
         data = memoryview(_HEADER.pack(len(payload), message.code) + payload)
-        if descriptors:
-            rights = array.array("i", descriptors)
-            sent = self.socket.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-            data = data[sent:]
-        self.socket.sendall(data)
-
-    def post(self, message: Message) -> bool:
-        """Queue a message, send what goes without waiting: the listener's way. False while some is left."""
-        payload = message.encode()
-        self._unsent.append(_HEADER.pack(len(payload), message.code) + payload)
-        return self.flush()
-
-    @property
-    def waiting(self) -> int:
-        """Bytes that are posted and not sent."""
-        return sum(map(len, self._unsent))
+        self.waiting += len(data)
+        self._unsent.append((data, descriptors))
+        return len(self._unsent) == 1 and self.flush()
 
     def flush(self) -> bool:
         """Send what goes without waiting; False while some is left."""
         while self._unsent:
-            data = self._unsent[0]
+            data, descriptors = self._unsent[0]
             try:
-                sent = self.socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                sent = self._put(data, descriptors)
             except BlockingIOError:
                 return False
-            except OSError:
-                self._unsent.clear()  # the end is seen where we read
+            except OSError as error:
+                if error.errno == errno.ETOOMANYREFS:  # unix(7): too many on their way; some will arrive
+                    return False
+                self._drop()  # the end is seen where we read
                 return True
+            self.waiting -= sent
+            _close(descriptors)  # they go with the first byte
             if sent < len(data):
-                self._unsent[0] = data[sent:]
+                self._unsent[0] = (data[sent:], ())
             else:
                 self._unsent.popleft()
         return True
 
+    def _put(self, data: memoryview, descriptors: tuple[int, ...]) -> int:
+        flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+        if not descriptors:
+            return self.socket.send(data, flags)
+        rights = array.array("i", descriptors)
+        return self.socket.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], flags)
+
+    def _drop(self) -> None:
+        for _, descriptors in self._unsent:
+            _close(descriptors)
+        self._unsent.clear()
+        self.waiting = 0
+
     def receive(self) -> Iterator[Message]:
-        """Yield the messages that have come; raises `ConnectionLost` at the end of the other process."""
+        """Yield the messages that are here; raises `ConnectionLost` at the end of the other process.
+
+        Who stops in the middle gets the rest the next time.
+        """
         try:
             data, ancillary, flags, _ = self.socket.recvmsg(
-                256 * KIB,
-                socket.CMSG_SPACE(_DESCRIPTORS * 4 * 8),
-                socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC,
+                256 * KIB, self._ancillary, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
             )
         except BlockingIOError:
+            yield from self._messages()
             return
         except OSError:
             data, ancillary, flags = b"", [], 0
@@ -256,7 +334,7 @@ class OrderSocket:
             numbers = array.array("i")
             numbers.frombytes(rights[: len(rights) - len(rights) % numbers.itemsize])
             self._descriptors.append(list(numbers))
-        if flags & socket.MSG_CTRUNC and not ancillary:
+        if flags & socket.MSG_CTRUNC and not ancillary and self._ancillary:
             self._descriptors.append([])  # this process has no room for a single one more
         if not data:
             raise ConnectionLost("the other process is gone")
@@ -272,9 +350,14 @@ class OrderSocket:
             length, code = _HEADER.unpack_from(self._received)
             end = _HEADER.size + length
             if code not in MESSAGES or length > _LONGEST:
-                raise ConnectionLost("the other process talks nonsense")
+                raise RemoteProtocolError("a message that is none")
             if len(self._received) < end:
                 return
             payload = bytes(memoryview(self._received)[_HEADER.size : end])
             del self._received[:end]
             yield MESSAGES[code].decode(payload)
+
+
+def _close(descriptors: tuple[int, ...]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

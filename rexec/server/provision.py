@@ -7,13 +7,10 @@ import pwd
 from hashlib import sha256
 
 from rexec import files
-from rexec.auth.blob import Malformed
-from rexec.auth.der import spki_of
-from rexec.auth.keys import from_spki
 from rexec.auth.private import PrivateKey, generate, parse_private, serialize_private
 from rexec.errors import ConfigError
 from rexec.limits import KEY_FILE_MAX
-from rexec.server.certificate import pem_to_der, self_signed
+from rexec.server.certificate import certified_key, certified_spki, self_signed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,28 +94,18 @@ def _certificate(settings: Settings, key: PrivateKey, key_path: str) -> bytes:
     if files.stamp(path) is None:
         files.create_public(path, self_signed(key))
     pem: bytes = files.read_trusted(path, KEY_FILE_MAX).encode()
-    if _spki(pem, path) != key.public.spki():
+    if certified_spki(pem, path) != key.public.spki():
         raise ConfigError(f"{path}: not the certificate of {key_path}", hint=f"rm {path} (it is made again)")
     return pem
 
 
 def _own_certificate(certificate: str, key: str) -> Material:
     pem = files.read_trusted(certificate, KEY_FILE_MAX).encode()
-    spki = _spki(pem, certificate)
-    try:
-        material = Material(certificate, None, from_spki(spki), spki)
-    except Malformed as error:
-        raise ConfigError(f"{certificate}: {error}") from None
+    public = certified_key(pem, certificate)
+    material = Material(certificate, None, public, certified_spki(pem, certificate))
     material.certificate = pem
     material.key_pem = files.read_private(key)
     return material
-
-
-def _spki(pem: bytes, name: str) -> bytes:
-    try:
-        return spki_of(pem_to_der(pem, name))
-    except Malformed as error:
-        raise ConfigError(f"{name}: not a certificate: {error}") from None
 
 
 def read_key(path: str) -> PrivateKey:

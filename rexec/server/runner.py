@@ -15,18 +15,23 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from rexec.auth import method
-from rexec.auth.transcript import NONCE, TLS_FINISHED
 from rexec.errors import ConnectionLost, RemoteProtocolError, RexecError
+from rexec.limits import POLICY_SHOWN_MAX, REPORTS_MAX
 from rexec.policy.decide import decide
 from rexec.policy.request import Request, text_of
 from rexec.policy.rules import Deny, Missing
-from rexec.process import pty
-from rexec.process.child import NotStarted, start
+from rexec.process.checks import discharge
+from rexec.process.descriptors import AS_GIVEN
+from rexec.process.orphans import become_subreaper
 from rexec.protocol.frames import Cause, Form, Pty
 from rexec.server import answers, orders
-from rexec.server.keyring import Bindings
+from rexec.server.evidence import Refused
+from rexec.server.leftovers import Leftovers
+from rexec.server.seats import Seats
+from rexec.server.starting import Pending, Starting
 from rexec.server.supervisor import Job, Supervisor
+from rexec.server.tally import Tally
+from rexec.server.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,35 +39,12 @@ if TYPE_CHECKING:
     from rexec.audit.log import Log
     from rexec.auth.authorized import Principal
     from rexec.policy.rules import Permit
-    from rexec.process.child import Child
+    from rexec.server.evidence import Evidence
     from rexec.server.holdings import Holdings
     from rexec.server.orders import Message, OrderSocket
-
-
-class Seat:
-    """One session whose proof was verified."""
-
-    __slots__ = ("ends", "peer", "principal")
-
-    def __init__(self, principal: Principal, peer: str, ends: str) -> None:
-        self.principal = principal
-        self.peer = peer
-        self.ends = ends
-
-
-class Pending:
-    """A command that is permitted and not known to run yet; `cause`: it is to be ended as soon as it does."""
-
-    __slots__ = ("cause", "launch", "number", "permit", "user")
-
-    def __init__(
-        self, number: int, user: str, permit: Permit, launch: pty.Launch | NotStarted | None = None
-    ) -> None:
-        self.number = number
-        self.user = user
-        self.permit = permit
-        self.launch = launch
-        self.cause: Cause | None = None
+    from rexec.server.seats import Seat
+    from rexec.server.socketfile import SocketFiles
+    from rexec.server.ticket import Ticket
 
 
 class Runner:
@@ -74,40 +56,77 @@ class Runner:
         holdings: Holdings,
         again: Callable[[], Holdings],
         log: Log,
+        evidence: Evidence,
+        socket_files: SocketFiles,
     ) -> None:
         self._link = link
+        self._socket_files = socket_files
         self._held = holdings
         self._again = again
         self._log = log
-        self._bindings = Bindings()
-        self._seats: dict[int, Seat] = {}
-        self._pending: dict[int, Pending] = {}
+        self._evidence = evidence
+        self._seats = Seats()
+        self._offered: tuple[Holdings, str] | None = None  # read anew, and why
         self._selector = selectors.DefaultSelector()
-        self._jobs = Supervisor(self._selector, link, log)
+        self._watched = selectors.EVENT_READ  # of the link
+        self._tally = Tally()
+        leftovers = Leftovers()
+        self._jobs = Supervisor(self._selector, link, log, evidence, leftovers, self._tally)
+        self._starting = Starting(self._selector, link, log, evidence, self._jobs, leftovers, self._tally)
 
     def run(self) -> None:
         """Serve the listener until it is gone and every command has ended."""
-        self._selector.register(self._link, selectors.EVENT_READ)
-        while self._jobs.listening or len(self._jobs) or self._pending:
-            for key, _ in self._selector.select(self._jobs.wait()):
+        self._selector.register(self._link, self._watched)
+        while self._jobs.listening or len(self._jobs) or len(self._starting):
+            for key, events in self._selector.select(self._evidence.wait(self._jobs.wait())):
                 if isinstance(key.data, Job):
                     self._jobs.exited(key.data)
                 elif isinstance(key.data, Pending):
-                    self._launched(key.data)
+                    self._starting.launched(key.data)
+                elif isinstance(key.data, Watcher):
+                    key.data.attend()
                 else:
-                    self._take_orders()
+                    self._attend(events)
             self._jobs.fire()
+            self._starting.fire()
+            self._evidence.tick()
+            self._watch()
+
+    def _attend(self, events: int) -> None:
+        """Go on with the listener; one that does not take its reports gives no orders meanwhile."""
+        if events & selectors.EVENT_WRITE:
+            self._link.flush()
+        try:
+            self._take_orders()
+        except RemoteProtocolError as error:
+            self._log.event("stop", why=f"runner: the listener broke the protocol: {error}")
+            self._lose()
+        except ConnectionLost:
+            self._lose()
 
     def _take_orders(self) -> None:
-        try:
+        if self._link.waiting <= REPORTS_MAX:
             for message in self._link.receive():
                 self._obey(message)
-        except (ConnectionLost, RemoteProtocolError, BrokenPipeError, ConnectionResetError):
-            self._selector.unregister(self._link)
-            self._jobs.listening = False
-            self._jobs.end_all(Cause.LOST)
-            for pending in self._pending.values():
-                pending.cause = Cause.LOST
+                if self._link.waiting > REPORTS_MAX:
+                    break  # the rest is had when there is room again
+
+    def _watch(self) -> None:
+        """Look for orders, or for room for what waits to be sent."""
+        waiting = self._link.waiting
+        events = selectors.EVENT_READ if waiting <= REPORTS_MAX else 0
+        events |= selectors.EVENT_WRITE if waiting else 0
+        if self._jobs.listening and events != self._watched:
+            self._selector.modify(self._link, events)
+            self._watched = events
+
+    def _lose(self) -> None:
+        """Go on without a listener: end all that it asked for."""
+        self._selector.unregister(self._link)
+        self._jobs.listening = False
+        self._socket_files.remove()
+        self._jobs.end_all(Cause.LOST)
+        self._starting.end_all(Cause.LOST)
 
     def _obey(self, message: Message) -> None:
         match message:
@@ -119,16 +138,22 @@ class Runner:
                 self._ask(message)
             case orders.Send():
                 self._jobs.signal(message.child, message.signal)
+                self._starting.signal(message.child, message.signal)
             case orders.End(child=number, cause=cause):
-                if number in self._pending:
-                    self._pending[number].cause = cause
+                if cause not in orders.END_CAUSES:
+                    raise RemoteProtocolError(f"{cause.name} is no reason to end a command")
+                self._starting.end(number, cause)
                 self._jobs.end(number, cause)
             case orders.Drained():
                 self._jobs.drained(message)
             case orders.Leave():
-                self._seats.pop(message.session, None)
+                self._seats.leave(message.session)
             case orders.Reload():
                 self._reload(message.reason)
+            case orders.Adopt():
+                self._adopt(message.refusal)
+            case orders.Bound():
+                self._socket_files.note(message.name)
             case _:
                 raise RemoteProtocolError(f"{type(message).__name__} is not an order")
 
@@ -136,41 +161,18 @@ class Runner:
 
     def _judge(self, order: orders.Judge) -> None:
         """Verify a proof; every refusal looks the same to the client, and says why in the log."""
-        principal, why = self._principal(order)
-        if principal is None:
-            self._log.event("refused", from_=order.peer or "unix", user=order.user, why=why)
+        seat = self._seats.judge(order, self._held)
+        if isinstance(seat, str):
+            self._log.event("refused", from_=order.peer or "unix", user=order.user, why=seat)
             self._link.send(orders.Judged(order.session, False))
-            return
-        self._seats[order.session] = Seat(principal, order.peer, order.ends)
-        self._link.send(orders.Judged(order.session, True, principal.user))
-
-    def _principal(self, order: orders.Judge) -> tuple[Principal | None, str]:
-        try:
-            key = method.verify(order.method, order.body, self._context(order))
-        except method.BadProof as error:
-            return None, str(error)
-        if not all(
-            self._bindings.is_fresh(seen, order.connection) for seen in (order.finished, order.nonce) if seen
-        ):
-            return None, "binding was seen before"
-        principal = self._held.keyring.admit(key, order.user, order.peer)
-        return principal, f"key {key.fingerprint()} is not authorised"
-
-    def _context(self, order: orders.Judge) -> method.Context:
-        bindings = {NONCE: order.nonce}
-        if order.finished:
-            bindings[TLS_FINISHED] = order.finished
-        return method.Context(
-            bindings=bindings,
-            dialled=None if order.finished else order.here,
-            spki_sha256=self._held.host_hash,
-            hello=order.hello,
-            user=order.user,
-        )
+        else:
+            self._link.send(orders.Judged(order.session, True, seat.principal.user))
 
     # --- what ---------------------------------------------------------------------------------
 
     def _start(self, order: orders.Start) -> None:
+        if order.child in self._jobs or order.child in self._starting:
+            raise RemoteProtocolError("a command that runs is started again")
         seat = self._seats.get(order.session)
         principal = None if seat is None else self._held.keyring.still(seat.principal, seat.peer)
         if seat is None or principal is None:
@@ -179,17 +181,36 @@ class Runner:
         if order.unknown:
             self._reject(order, seat, Deny(f"this server does not {order.unknown}", None))
             return
+        if order.receipt and self._evidence.journal is None:
+            self._reject(order, seat, Deny("this server gives no receipts: it keeps no audit log", None))
+            return
         policy = self._held.policy  # one generation decides and runs
         request = self._request(order, seat, principal)
         verdict = decide(policy, request)
         if isinstance(verdict, Deny):
             self._reject(order, seat, verdict)
         elif isinstance(verdict, Missing):
-            self._record("deny", seat, order, verdict.rule, why=verdict.message)
+            self._record("deny", seat, order, verdict.rule, logged=verdict.logged, why=verdict.message)
             self._link.send(orders.Broken(order.child, 127, verdict.message, verdict.rule))
         else:
-            self._record("allow", seat, order, verdict.rule.label)
-            self._run(order, seat, verdict)
+            self._allow(order, seat, verdict)
+
+    def _allow(self, order: orders.Start, seat: Seat, permit: Permit) -> None:
+        """Discharge what the permit obliges to, write the decision down, start."""
+        why = discharge(permit) or self._tally.admit(permit, time.monotonic())
+        if why is not None:
+            self._reject(order, seat, Deny(why, permit.rule.label, logged=permit.logged))
+            return
+        try:
+            ticket = self._record(
+                "allow", seat, order, permit.rule.label, logged=permit.logged, permit=permit
+            )
+        except Refused as error:
+            why = f"the audit log cannot be written ({error}), and nothing runs without it"
+            self._tally.over(permit)
+            self._reject(order, seat, Deny(why, permit.rule.label, logged=permit.logged))
+        else:
+            self._starting.run(order.child, seat.principal.user, permit, order.pty, ticket)
 
     def _request(self, order: orders.Start, seat: Seat, principal: Principal) -> Request:
         return Request(
@@ -207,61 +228,39 @@ class Runner:
             now=time.time(),
             utc_offset=time.localtime().tm_gmtoff,
             pty_allowed=principal.pty_allowed,
+            confirm=order.confirm,
         )
 
     def _reject(self, order: orders.Start, seat: Seat | None, deny: Deny) -> None:
-        self._record("deny", seat, order, deny.rule, why=deny.message)
-        self._link.send(orders.Rejected(order.child, deny.message, deny.rule))
+        self._record("deny", seat, order, deny.rule, logged=deny.logged, why=deny.message)
+        told = deny.terse if self._held.terse else deny
+        self._link.send(orders.Rejected(order.child, told.message, told.rule, told.confirm))
 
     def _record(
-        self, event: str, seat: Seat | None, order: orders.Start, rule: str | None, **more: object
-    ) -> None:
-        """Write the decision down, before anything runs."""
+        self,
+        event: str,
+        seat: Seat | None,
+        order: orders.Start,
+        rule: str | None,
+        *,
+        logged: tuple[str, ...] = (),
+        permit: Permit | None = None,
+        **more: object,
+    ) -> Ticket:
+        """Write the decision down, before anything runs. Raises `Refused`."""
+        words = logged or tuple(map(text_of, order.words))
+        generation = self._held.policy.generation
+        ticket = self._evidence.decided(event, seat, order, rule, generation, words, permit, **more)
         self._log.event(
             event,
             user=seat and seat.principal.user,
             key=seat and seat.principal.fingerprint,
             from_=seat and (seat.peer or "unix"),
             rule=rule,
-            argv=[text_of(word) for word in order.words],
+            argv=words,
             **more,
         )
-
-    def _run(self, order: orders.Start, seat: Seat, permit: Permit) -> None:
-        if permit.pty is None or order.pty is None:
-            self._started(Pending(order.child, seat.principal.user, permit), start(permit))
-            return
-        launch = pty.begin(permit, order.pty)
-        pending = Pending(order.child, seat.principal.user, permit, launch)
-        if isinstance(launch, NotStarted):
-            self._started(pending, launch)
-        else:
-            self._pending[order.child] = pending
-            self._selector.register(launch.error, selectors.EVENT_READ, pending)
-
-    def _launched(self, pending: Pending) -> None:
-        """Go on with a child that has become its program, or has not."""
-        assert isinstance(pending.launch, pty.Launch)
-        self._selector.unregister(pending.launch.error)
-        del self._pending[pending.number]
-        self._started(pending, pending.launch.finish())
-        if pending.cause is not None:
-            self._jobs.end(pending.number, pending.cause)
-
-    def _started(self, pending: Pending, child: Child | NotStarted) -> None:
-        number, permit, label = pending.number, pending.permit, pending.permit.rule.label
-        if isinstance(child, NotStarted):
-            self._log.event("end", user=pending.user, rule=label, status=child.message, bytes=0)
-            self._link.send(orders.Broken(number, child.exit_code, child.message, label))
-            return
-        self._jobs.begin(Job(number, child, permit, pending.user))
-        linger = int(permit.linger * 1000)
-        try:
-            begun = orders.Begun(number, child.pid, label, child.has_stdin, child.has_terminal, linger)
-            self._link.send(begun, child.streams)
-        finally:
-            for end in child.streams:
-                os.close(end)
+        return ticket
 
     def _ask(self, order: orders.Ask) -> None:
         seat = self._seats.get(order.session)
@@ -270,9 +269,11 @@ class Runner:
             self._link.send(orders.Answer(order.question, False, b"the key is no longer authorised"))
             return
         terminal = Pty("xterm", 80, 24) if order.pty else None
-        as_start = orders.Start(order.session, 0, Form.ARGV, order.words, (), None, None, True, terminal, "")
+        as_start = orders.Start(
+            order.session, 0, Form.ARGV, order.words, order.env, order.cwd, None, True, terminal, ""
+        )
         request = self._request(as_start, seat, principal)
-        known, body = answers.answer(self._held.policy, request, order.subject)
+        known, body = answers.answer(self._held.policy, request, order.subject, terse=self._held.terse)
         self._link.send(orders.Answer(order.question, known, body))
 
     # --- the files ----------------------------------------------------------------------------
@@ -282,10 +283,28 @@ class Runner:
         try:
             held = self._again()
         except RexecError as error:
-            self._log.event("reload", result="kept", why=str(error))
-            self._link.send(orders.Reloaded(False, str(error)))
+            self._keep(str(error))
+            return
+        self._offered = held, reason
+        self._link.send(held.offer())
+
+    def _keep(self, why: str) -> None:
+        self._evidence.reloaded(self._held, "kept", why=why)
+        self._log.event("reload", result="kept", why=why)
+        self._link.send(orders.Reloaded(False, why))
+
+    def _adopt(self, refusal: str) -> None:
+        """Let what was read take effect, if the listener can serve with it."""
+        if self._offered is None:
+            raise RemoteProtocolError("nothing was offered")
+        held, reason = self._offered
+        self._offered = None
+        if refusal:
+            self._keep(refusal[:POLICY_SHOWN_MAX])
             return
         self._held = held
+        self._tally.tidy(time.monotonic())
+        self._evidence.reloaded(held, "done", rules=len(held.policy.rules), cause=reason)
         self._log.event("reload", result="done", rules=len(held.policy.rules), cause=reason)
         self._link.send(orders.Reloaded(True, ""))
 
@@ -299,6 +318,8 @@ def settle() -> None:
     Handlers, unlike ignored signals, do not reach the children (execve(2)).
     """
     os.setsid()
+    become_subreaper()
+    AS_GIVEN.raise_limit()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # for all that is started here: no core dumps
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)

@@ -148,7 +148,8 @@ class Session:
         self._commands[channel] = command
         order = orders.Start(
             self.number, command.child, frame.form, frame.words, frame.env, frame.cwd,
-            frame.timeout_ms, frame.stdin, frame.pty, _unknown(frame),
+            frame.timeout_ms, frame.stdin, frame.pty, _unknown(frame), frame.receipt,
+            frame.confirm,
         )  # fmt: skip
         self.desk.start(order, command)
 
@@ -167,7 +168,9 @@ class Session:
         return None
 
     def _query(self, channel: int, frame: f.Query) -> None:
-        question = orders.Ask(self.number, self.desk.number(), frame.subject, frame.words, frame.pty)
+        question = orders.Ask(
+            self.number, self.desk.number(), frame.subject, frame.words, frame.pty, frame.cwd, frame.env
+        )
         self._asked.add(channel)
         self.desk.ask(question, lambda report: self._answered(channel, report))
 
@@ -238,7 +241,7 @@ class Session:
             return
         self.gone = True
         self._timer.cancel()
-        self.log.event("left", user=self.user, commands=len(self._commands), why=why)
+        self.log.event("left", user=self.user, running=len(self._commands), why=why)
         for command in tuple(self._commands.values()):
             command.abandon()
         self._commands.clear()
@@ -252,6 +255,4 @@ def _unknown(frame: f.Exec) -> str:
     """Name what an Exec asks for that the runner is to deny."""
     if frame.detach:
         return "detach commands"
-    if frame.confirm is not None:
-        return "ask for confirmation"
     return "attach to commands" if frame.stdout_from or frame.stderr_from else ""

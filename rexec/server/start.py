@@ -1,8 +1,8 @@
-"""Starting a server: what is on the disk, then two processes, then the sockets.
+"""Starting a server: what is on the disk, then the other processes, then the sockets, then the fence.
 
 The order is the point. Everything that can be wrong is found while there is one process and no open
-port; the runner is forked while the process is small and single-threaded; asyncio and ssl are
-imported by the listener alone.
+port; keeper and runner are forked while the process is small and single-threaded; asyncio and ssl are
+imported by the listener alone; and it meets its first stranger when it has given up all it can.
 """
 
 from __future__ import annotations
@@ -14,35 +14,76 @@ from typing import TYPE_CHECKING
 
 from rexec.audit.log import Log
 from rexec.errors import RexecError
-from rexec.server import provision
+from rexec.server import evidence
+from rexec.server.confinement import account_of, confine, load_all
 from rexec.server.holdings import take
-from rexec.server.orders import OrderSocket
+from rexec.server.keeper import keep
+from rexec.server.orders import Bound, OrderSocket
 from rexec.server.runner import Runner, settle
+from rexec.server.socketfile import SocketFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn
 
+    from rexec.policy.disk import Account
     from rexec.server.config import Settings
+    from rexec.server.evidence import Evidence
     from rexec.server.holdings import Holdings
-    from rexec.server.listener import Identity
+    from rexec.server.orders import Offer
+
+    BeListener = Callable[[Settings, Offer, OrderSocket, Account | None, Log], int]
 
 
-def run(settings: Settings, again: Callable[[], Settings]) -> int:
+def listen(settings: Settings, offer: Offer, link: OrderSocket, account: Account | None, log: Log) -> int:
+    """Be the listener; asyncio and ssl are imported here, after the runner was forked."""
+    import asyncio
+
+    from rexec.server.listener import Listener, Service, bind
+
+    owner = os.getuid()  # whose processes may use a Unix socket, whoever we become
+
+    async def serve() -> int:
+        return await Listener(service, link, log, owner).serve(sockets)
+
+    service = Service(offer)
+    sockets: list[socket.socket] = []
+    for address in settings.listen:
+        sockets.append(bind(address))
+        if address.path:
+            link.send(Bound(address.path))
+    load_all()
+    confine(account, log)
+    return asyncio.run(serve())
+
+
+def run(settings: Settings, again: Callable[[], Settings], be_listener: BeListener = listen) -> int:
     """Serve until told to stop; return the exit code. Raises `RexecError` before anything is served.
 
     `again` gives the settings anew when they are to be read again.
     """
     log = Log()
+    account = account_of(settings.user)
     holdings = take(settings, log)
+    records = evidence.opened(settings, log)
     _clean_signals()
     ours, theirs = socket.socketpair()
+
+    def renewed() -> Holdings:
+        return take(again().stay_on(settings.listen), log)
+
+    def be_runner() -> NoReturn:
+        files = SocketFiles(address.path for address in settings.listen if address.path)
+        _be_runner(theirs, holdings, renewed, log, records, files)
+
     pid = os.fork()
     if not pid:
         ours.close()
-        _be_runner(theirs, holdings, lambda: take(again(), log), log)
+        keep(theirs, be_runner)
     theirs.close()
+    records.forget()
     try:
-        return _listen(settings, again, OrderSocket(ours), log)
+        return be_listener(settings, holdings.offer(), OrderSocket(ours), account, log)
     finally:
         ours.close()
         os.waitpid(pid, 0)
@@ -53,15 +94,26 @@ def _clean_signals() -> None:
     for number in signal.valid_signals():
         if signal.getsignal(number) == signal.SIG_IGN and number != signal.SIGPIPE:
             signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, lambda *_: None)  # a log that may grow no more is an error, not our end
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _be_runner(end: socket.socket, holdings: Holdings, again: Callable[[], Holdings], log: Log) -> None:
+def _be_runner(
+    end: socket.socket,
+    holdings: Holdings,
+    again: Callable[[], Holdings],
+    log: Log,
+    records: Evidence,
+    socket_files: SocketFiles,
+) -> NoReturn:
     """Be the other process, and never return."""
     code = 1
     try:
         settle()
-        Runner(OrderSocket(end), holdings, again, log).run()
+        records.begin(holdings)
+        link = OrderSocket(end, takes_descriptors=False)
+        Runner(link, holdings, again, log, records, socket_files).run()
+        records.close("the listener is gone")
         code = 0
     except RexecError as error:
         log.event("stop", why=f"runner: {error}")
@@ -69,44 +121,3 @@ def _be_runner(end: socket.socket, holdings: Holdings, again: Callable[[], Holdi
         log.event("stop", why=f"runner: {type(error).__name__}: {error}")
     finally:
         os._exit(code)
-
-
-def _identity(settings: Settings, log: Log) -> Identity:
-    """Return who the server is, read from the disk."""
-    from rexec.server.listener import Identity
-    from rexec.transport.tls import server_context
-
-    material = provision.host_material(settings, log)
-    tls = None
-    if not settings.no_tls:
-        tls = server_context(material.certificate, material.key_pem, material.name)
-    return Identity(material.key, material.public, tls)
-
-
-def _listen(settings: Settings, again: Callable[[], Settings], link: OrderSocket, log: Log) -> int:
-    """Be the listener; asyncio and ssl are imported here, after the runner was forked."""
-    import asyncio
-
-    from rexec.server.listener import Listener, bind
-
-    def prepare() -> tuple[Identity, float, float]:
-        fresh = again()
-        return _identity(fresh, log), fresh.drain, fresh.grace
-
-    async def serve() -> int:
-        listener = Listener(identity, link, log, settings.drain, settings.grace, prepare)
-        return await listener.serve(sockets)
-
-    identity = _identity(settings, log)
-    sockets: list[socket.socket] = []
-    paths: list[str] = []
-    try:
-        for address in settings.listen:
-            sockets.append(bind(address))
-            if address.path:
-                paths.append(address.path)
-        return asyncio.run(serve())
-    finally:
-        for path in paths:  # those that are ours, and no other server's
-            if os.path.exists(path):
-                os.unlink(path)

@@ -1,9 +1,9 @@
 """The commands that run: their exits, their time, and the end of all that belongs to them.
 
 A command is over in this order: the leader's exit is noticed and it stays a zombie; the listener says
-that both streams are drained (or that they lingered long enough); what is left of the group is
-killed; the leader is reaped; the end is reported. Ending it before its time is TERM to the group,
-and KILL after `KILL_AFTER` for whatever is left then.
+that both streams are drained (or that they lingered long enough); what is left of the group, and
+whoever left it (`leftovers`), is killed; the leader is reaped; the end is reported. Ending it before
+its time is TERM, and KILL after `KILL_AFTER` for whatever is left then.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from rexec.limits import KILL_AFTER
+from rexec.process.orphans import send
 from rexec.protocol.frames import Cause
 from rexec.server.orders import Drained, Ended, Over
 
@@ -22,18 +23,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rexec.audit.log import Log
-    from rexec.policy.rules import Permit
     from rexec.process.child import Child, Ending
+    from rexec.server.evidence import Evidence
+    from rexec.server.leftovers import Leftovers
     from rexec.server.orders import OrderSocket
+    from rexec.server.starting import Pending
+    from rexec.server.tally import Tally
 
 FORWARDED = ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "KILL", "ALRM", "CONT", "STOP", "TSTP", "WINCH")
 WAIT_MAX = 3600.0  # seconds: epoll_wait(2) takes no more than an int of milliseconds
 TIMERS_KEPT = 64  # dead timers are not worth looking for below this number
-RECHECK = 0.02  # seconds between looks at who is left of a group that is being ended
+RECHECK = 0.02  # seconds between looks at who is left of a command that is being ended ...
+RECHECK_FIRST = 0.001  # ... at first; then twice as long each time
+LOOK = 1.0  # seconds between looks at orphans while anything runs
 _STATUS = {
     Cause.TIMEOUT: "timeout",
     Cause.IDLE: "idle",
     Cause.OUTPUT_LIMIT: "output",
+    Cause.INPUT_LIMIT: "input",
     Cause.DRAINED: "drained",
     Cause.LOST: "gone",
 }
@@ -42,28 +49,48 @@ _STATUS = {
 class Job:
     """One command that runs, or whose end is not complete."""
 
-    __slots__ = ("cause", "child", "drained", "killed", "number", "over", "permit", "started", "told", "user")
+    __slots__ = (
+        "cause", "child", "drained", "killed", "looks", "mark", "number", "over", "permit", "started",
+        "ticket", "told", "user", "warned", "watcher",
+    )  # fmt: skip
 
-    def __init__(self, number: int, child: Child, permit: Permit, user: str) -> None:
-        self.number = number
+    def __init__(self, pending: Pending, child: Child) -> None:
+        self.number = pending.number
         self.child = child
-        self.permit = permit
-        self.user = user
-        self.started = time.monotonic()
+        self.permit = pending.permit
+        self.user = pending.user
+        self.mark = pending.mark  # of all its processes
+        self.ticket = pending.ticket
+        self.watcher = pending.watcher
+        self.started = pending.began
         self.cause: Cause | None = None  # why we end it, if we do
         self.over = False  # the leader has exited
         self.told = False  # and the listener knows
         self.killed = False  # KILL was sent: nobody of the group is left to wait for
+        self.warned: set[int] = set()  # orphans that TERM was sent to
+        self.looks = 0  # at who is left, since KILL was sent
         self.drained: Drained | None = None
 
 
 class Supervisor:
     """All jobs of one runner."""
 
-    def __init__(self, selector: selectors.BaseSelector, link: OrderSocket, log: Log) -> None:
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        link: OrderSocket,
+        log: Log,
+        evidence: Evidence,
+        leftovers: Leftovers,
+        tally: Tally,
+    ) -> None:
         self._selector = selector
         self._link = link
         self._log = log
+        self._evidence = evidence
+        self._leftovers = leftovers
+        self._tally = tally
+        self._next_look = 0.0
         self._jobs: dict[int, Job] = {}
         self._timers: list[tuple[float, int, int, Callable[[Job], None]]] = []
         self._ticket = 0
@@ -72,12 +99,17 @@ class Supervisor:
     def __len__(self) -> int:
         return len(self._jobs)
 
+    def __contains__(self, number: int) -> bool:
+        return number in self._jobs
+
     def begin(self, job: Job) -> None:
         """Take charge of a command that was just started."""
         self._jobs[job.number] = job
+        self._leftovers.begin(job.child.pid, job.mark)
         self._selector.register(job.child.pidfd, selectors.EVENT_READ, job)
         if job.permit.timeout is not None:
-            self._after(job.permit.timeout, job, lambda job: self._end(job, Cause.TIMEOUT))
+            left = job.started + job.permit.timeout - time.monotonic()
+            self._after(left, job, lambda job: self._end(job, Cause.TIMEOUT))
 
     def signal(self, number: int, name: str) -> None:
         """Forward a signal by name to a group, if it still runs and the name is one of the known."""
@@ -114,8 +146,11 @@ class Supervisor:
         self._finish(job)
 
     def wait(self) -> float | None:
-        """Return the seconds until the next timer, or None."""
-        return min(WAIT_MAX, max(0.0, self._timers[0][0] - time.monotonic())) if self._timers else None
+        """Return the seconds until something is to be done, or None."""
+        due = [self._timers[0][0]] if self._timers else []
+        if self._leftovers.is_waiting:
+            due.append(self._next_look)
+        return min(WAIT_MAX, max(0.0, min(due) - time.monotonic())) if due else None
 
     def fire(self) -> None:
         """Do what the clock asks for."""
@@ -125,6 +160,9 @@ class Supervisor:
             job = self._jobs.get(number)
             if job is not None:
                 action(job)
+        if self._next_look <= now and self._leftovers.is_waiting:
+            self._next_look = now + LOOK
+            self._leftovers.look()
 
     def _after(self, delay: float, job: Job, action: Callable[[Job], None]) -> None:
         self._ticket += 1  # ties are broken before the heap compares functions
@@ -137,9 +175,20 @@ class Supervisor:
             job.cause = cause
         job.child.signal(signal.SIGTERM)
         job.child.signal(signal.SIGCONT)  # a stopped process takes no TERM
+        self._warn(job)
         self._after(KILL_AFTER, job, self._kill)
         if job.over:
             self._finish(job)
+
+    def _warn(self, job: Job) -> bool:
+        """Send TERM to the orphans that have not got it yet; True while somebody but the leader lives."""
+        orphans = self._leftovers.of(job.mark)
+        for pid in orphans:
+            if pid not in job.warned:
+                job.warned.add(pid)
+                send(pid, signal.SIGTERM)
+                send(pid, signal.SIGCONT)
+        return bool(orphans)
 
     def _kill(self, job: Job) -> None:
         job.killed = True
@@ -156,14 +205,35 @@ class Supervisor:
                 job.told = True
                 self._link.send(Over(job.number))
             return
-        if job.cause is not None and not job.killed and job.child.has_company():
+        if job.cause is not None and not job.killed and self._warn(job):
             self._after(RECHECK, job, self._finish)
             return  # they have until the KILL that is already on its timer
-        if not job.killed and not job.permit.background_keep:
-            job.child.signal(signal.SIGKILL)
+        if job.permit.background_keep and job.cause is None:
+            self._leftovers.keep(job.mark)
+        elif not self._sweep(job):
+            return
+        if job.watcher is not None:
+            job.watcher.close()
         del self._jobs[job.number]
+        self._tally.over(job.permit)
         self._tidy()
-        self._report(job, job.drained, job.child.reap())
+        ending = job.child.reap()
+        self._leftovers.forget(job.child.pid)
+        self._report(job, job.drained, ending)
+
+    def _sweep(self, job: Job) -> bool:
+        """Kill all that is left of a command; False while it has to be looked at again."""
+        job.killed = True
+        job.child.signal(signal.SIGKILL)
+        if self._leftovers.end(job.mark, thoroughly=job.looks > 0):
+            return True
+        if job.looks * RECHECK > KILL_AFTER:  # asleep in the kernel, or another's by set-uid
+            left = len(self._leftovers.of(job.mark))
+            self._log.event("stays", user=job.user, rule=job.permit.rule.label, processes=left)
+            return True
+        self._after(min(RECHECK, RECHECK_FIRST * 2**job.looks), job, self._finish)
+        job.looks += 1
+        return False
 
     def _tidy(self) -> None:
         """Drop the timers of commands that are over once they outnumber the others."""
@@ -174,6 +244,8 @@ class Supervisor:
     def _report(self, job: Job, drained: Drained, ending: Ending) -> None:
         natural = Cause.SIGNALLED if ending.signal else Cause.EXITED
         cause = natural if job.cause is None else job.cause
+        seconds = time.monotonic() - job.started
+        receipt = self._evidence.ended(job.ticket, job.user, job.permit, cause, drained, ending, seconds)
         self._log.event(
             "end",
             user=job.user,
@@ -182,5 +254,5 @@ class Supervisor:
             bytes=drained.stdout + drained.stderr,
         )
         if self.listening:
-            wall = int((time.monotonic() - job.started) * 1_000_000)
-            self._link.send(Ended(job.number, cause, wall_us=wall, **ending._asdict()))
+            wall = int(seconds * 1_000_000)
+            self._link.send(Ended(job.number, cause, wall_us=wall, receipt=receipt, **ending._asdict()))

@@ -17,16 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_BULK = 8 * KIB  # a read that brings as much is followed by another
+
+
 class Wire:
     """A connected socket, with or without TLS; after `unblock`, `send` and `receive` never wait."""
 
-    __slots__ = ("_buffer", "_waits", "socket", "tls")
+    __slots__ = ("_buffer", "_full", "_waits", "socket", "tls")
 
     def __init__(self, plain: socket.socket, tls: ssl.SSLSocket | None) -> None:
         self.socket: socket.socket = tls or plain
         self.tls = tls
         self._buffer = memoryview(bytearray(64 * KIB))
         self._waits = True
+        self._full = True  # the last read may have left something
 
     @property
     def binding(self) -> bytes | None:
@@ -51,6 +55,7 @@ class Wire:
     def receive(self) -> memoryview | None:
         """Return bytes that came, valid until the next call; empty: none now, None: the end."""
         total = 0
+        self._full = True
         try:
             while total < len(self._buffer):
                 size = self.socket.recv_into(self._buffer[total:])
@@ -59,8 +64,11 @@ class Wire:
                 total += size
                 if self.tls is None or self._waits:
                     break
+                if size < _BULK and not self.tls.pending():
+                    self._full = False  # what comes next is announced by a poll
+                    break
         except (BlockingIOError, ssl.SSLWantReadError):
-            pass
+            self._full = False
         except ssl.SSLEOFError:
             return self._buffer[:total] if total else None
         except OSError as error:
@@ -70,7 +78,7 @@ class Wire:
 
     def pending(self) -> bool:
         """Whether TLS holds plaintext that no poll will announce."""
-        return self.tls is not None and self.tls.pending() > 0
+        return self._full and self.tls is not None and self.tls.pending() > 0
 
     def unblock(self) -> None:
         self._waits = False

@@ -169,6 +169,8 @@ class Link(asyncio.BufferedProtocol):
             if not size:
                 break
             self._owner.received(self._buffers.plain[:size])
+            if not self.tls.has_more:
+                break
         self._flush()  # the answer to a key update
 
     def _flush(self) -> None:

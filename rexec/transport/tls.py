@@ -91,6 +91,8 @@ class TlsLayer:
             if self._broken is not None:
                 _check_end(self._broken)
                 return None
+            if total and not self.has_more:
+                return total
             try:
                 size = self._object.read(len(buffer) - total, buffer[total:])
             except ssl.SSLWantReadError:
@@ -104,6 +106,12 @@ class TlsLayer:
                 return total or None
             total += int(size)
         return total
+
+    @property
+    def has_more(self) -> bool:
+        """Whether another read could bring something."""
+        waits = self._incoming.pending or self._incoming.eof or self._object.pending()
+        return bool(waits) or self._broken is not None
 
     def write(self, data: bytes | memoryview) -> bytes:
         """Encrypt, and return what is to go to the wire."""

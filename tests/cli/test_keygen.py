@@ -295,3 +295,10 @@ def test_ssh_keygen_takes_our_keys_as_its_own(here, run, passphrase):
         ["ssh-keygen", "-yf", "key", "-P", passphrase], capture_output=True, text=True, check=True
     ).stdout
     assert printed.split()[:2] == (here / "key.pub").read_text().split()[:2]
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_where_people_look_for_it(run, option):
+    code, out, _ = run(option)
+    assert code == 0
+    assert "-f FILE" in out

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rexec.cli.output import run_click
-from rexec.cli.policy import check_command, explain_command
+from rexec.cli.policy import check_command, diff_command, expand_command, explain_command
 
 GOOD = """%path /usr/bin:/bin
 ls -l
@@ -153,3 +153,53 @@ def test_a_wrong_command_line_exits_with_2(listed, capsys, wrong: list[str]) -> 
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "\x1b" not in shown.err
+
+
+def test_expand_writes_out_includes_and_profiles(listed, tmp_path, capsys) -> None:
+    (tmp_path / "more.txt").write_text("df -h\n")
+    (tmp_path / "more.txt").chmod(0o644)
+    path = listed("%include more.txt\n[alice]\n%use ansible\n")
+    assert run_click(expand_command, "rexec-server", [path]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"# {tmp_path}/more.txt\ndf -h\n[alice]\n# %use ansible\n/bin/sh -c ...\n")
+    assert "%" not in "".join(line for line in out.splitlines() if not line.startswith("#"))
+
+
+def test_expand_prints_nothing_of_a_file_that_is_refused(listed, capsys) -> None:
+    assert run_click(expand_command, "rexec-server", [listed("ls *\n")]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_diff_has_the_exit_codes_of_diff(listed, tmp_path, capsys) -> None:
+    old = listed("[alice]\nls -l\n")
+    other = tmp_path / "other.txt"
+
+    def diff(text: str) -> tuple[int, str]:
+        other.write_text(text)
+        other.chmod(0o644)
+        code = run_click(diff_command, "rexec-server", [old, str(other)])
+        return code, capsys.readouterr().out
+
+    assert diff("[alice]\nls -l\n") == (0, "")
+    assert diff("[alice]\nls  -l  # all\n") == (
+        0,
+        "no decision differs: rules are written, described or ordered differently\n",
+    )
+    assert diff("[alice bob]\nls -l\n") == (1, f"bob:\n  + {other}:2: ls -l\n")
+    assert diff("ls *\n") == (2, "")
+
+
+def test_explain_knows_from_where_and_when(listed, capsys) -> None:
+    path = listed("ls -l\n    from 10.0.0.0/8\n    when Mon-Fri 08:00-18:00\n    until 2030-12-31\n")
+
+    def code(peer: str, moment: str) -> int:
+        given = ["--allow-list", path, "--as", "bob", "--from", peer, "--at", moment]
+        found = explain(*given, "--", "ls", "-l")
+        capsys.readouterr()
+        return found
+
+    assert code("10.1.2.3", "2030-12-30T09:00") == 0  # a Monday
+    assert code("192.0.2.1", "2030-12-30T09:00") == 126
+    assert code("10.1.2.3", "2030-12-30T18:00") == 126
+    assert code("10.1.2.3", "2030-12-29T09:00") == 126
+    assert code("10.1.2.3", "2031-01-02T09:00") == 126

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rexec.auth.authorized import parse_authorized
-from rexec.auth.private import generate
+from rexec.auth.private import generate, serialize_private
 from rexec.cli.server import main
 
 
@@ -84,4 +84,6 @@ def test_what_is_no_key_or_no_name_is_not_authorised(
         refused(capfd, *home, "authorize", "--", name, str(public))
     public.write_bytes(b"\xff nonsense")
     assert "not a public key" in refused(capfd, *home, "authorize", "alice", str(public))
+    public.write_bytes(serialize_private(generate(), None))
+    assert "this is a private key" in refused(capfd, *home, "authorize", "alice", str(public))
     assert not (tmp_path / "home" / "authorized_keys").exists()

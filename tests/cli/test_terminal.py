@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import select
-import signal
-import subprocess
-import sys
 import termios
+import tty
 from collections.abc import Iterator
 
 import pytest
 
-from rexec.cli.terminal import HELP, Escapes, Guardian, RawTerminal, TerminalSource, new_size, request
+from rexec.cli.terminal import HELP, Escapes, TerminalSink, TerminalSource, new_size, request
 from rexec.process.modes import decode_modes
 from rexec.process.pty import set_size
 
@@ -72,85 +69,9 @@ def test_without_a_terminal_of_ours_the_request_is_a_plain_one() -> None:
     assert request(None, {"TERM": "vt100"}).term == "vt100"
 
 
-def test_raw_lets_every_byte_pass_and_leave_restores(terminal: tuple[int, int]) -> None:
-    master, slave = terminal
-    before = termios.tcgetattr(slave)
-    raw = RawTerminal(slave)
-    raw.enter()
-    os.write(master, b"\x03\x04\r\x1a")
-    assert os.read(slave, 10) == b"\x03\x04\r\x1a"
-    os.write(slave, b"\n")
-    assert os.read(master, 10) == b"\n"
-    raw.leave()
-    raw.leave()
-    assert termios.tcgetattr(slave) == before
-
-
-def test_what_was_typed_ahead_is_kept(terminal: tuple[int, int]) -> None:
-    master, slave = terminal
-    os.write(master, b"early\n")
-    raw = RawTerminal(slave)
-    raw.enter()
-    assert os.read(slave, 10) == b"early\n"
-    os.write(master, b"late\r")
-    raw.leave()
-    os.write(master, b"\n")
-    assert b"late" in os.read(slave, 20)
-
-
-def test_a_guardian_that_was_killed_is_no_reason_to_fail(terminal: tuple[int, int]) -> None:
-    before = termios.tcgetattr(terminal[1])
-    guardian = Guardian(terminal[1])
-    guardian.post()
-    guardian.raw()
-    os.kill(guardian.pid, signal.SIGKILL)
-    os.waitid(os.P_PID, guardian.pid, os.WEXITED | os.WNOWAIT)
-    guardian.dismiss()
-    assert termios.tcgetattr(terminal[1]) == before
-
-
-HOLDER = """\
-import sys
-from rexec.cli.terminal import RawTerminal
-RawTerminal(0).enter()
-print("raw", flush=True)
-sys.stdin.read(1)
-raise RuntimeError
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP, signal.SIGABRT, 0])
-def test_the_terminal_is_restored_however_the_holder_ends(terminal: tuple[int, int], number: int) -> None:
-    """security.md, People's terminals: "A terminal is always restored: after a crash, a kill, a lost
-    line"."""
-    master, slave = terminal
-    before = termios.tcgetattr(slave)
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER],
-        stdin=slave,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == b"raw\n"
-    assert termios.tcgetattr(slave) != before
-    with open(f"/proc/{holder.pid}/task/{holder.pid}/children") as children:
-        guardian = os.pidfd_open(int(children.read()))
-    if number:
-        holder.send_signal(number)
-    else:
-        os.write(master, b"x")
-    holder.wait(60)
-    holder.stdout.close()
-    assert select.select([guardian], [], [], 60)[0]  # it has ended, too
-    os.close(guardian)
-    assert termios.tcgetattr(slave) == before
-
-
 def test_a_source_reads_what_is_typed_and_shows_the_help(terminal: tuple[int, int]) -> None:
     master, slave = terminal
-    raw = RawTerminal(slave)
-    raw.enter()
+    tty.setraw(slave)
     shown: list[str] = []
     escapes = Escapes()
     source = TerminalSource(slave, escapes, shown.append)
@@ -163,7 +84,6 @@ def test_a_source_reads_what_is_typed_and_shows_the_help(terminal: tuple[int, in
     with pytest.raises(BlockingIOError):
         source.read(10)
     assert escapes.ended
-    raw.leave()
 
 
 def test_a_terminal_that_is_gone_is_the_end_of_input() -> None:
@@ -172,3 +92,20 @@ def test_a_terminal_that_is_gone_is_the_end_of_input() -> None:
     assert TerminalSource(slave, Escapes(), lambda text: None).read(10) == b""
     os.close(slave)
     assert TerminalSource(slave, Escapes(), lambda text: None).read(10) == b""
+
+
+def test_output_is_watched_before_it_is_written(terminal: tuple[int, int]) -> None:
+    master, slave = terminal
+    os.set_blocking(master, False)
+
+    def watch(data: bytes) -> None:
+        watched.append(data)
+        with pytest.raises(BlockingIOError):
+            os.read(master, 10)
+
+    watched: list[bytes] = []
+    sink = TerminalSink(slave, watch)
+    assert sink.put(b"abc") == 3
+    assert watched == [b"abc"]
+    assert os.read(master, 10) == b"abc"
+    sink.close()

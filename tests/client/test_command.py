@@ -20,6 +20,7 @@ ENDINGS: list[tuple[f.Frame | None, str, int]] = [
     (f.Exit(Cause.TIMEOUT, 0, "TERM"), "timeout", 124),
     (f.Exit(Cause.IDLE), "timeout", 124),
     (f.Exit(Cause.OUTPUT_LIMIT), "ended", 255),
+    (f.Exit(Cause.INPUT_LIMIT), "ended", 255),
     (f.Exit(Cause.DRAINED), "ended", 255),
     (f.Exit(Cause.LOST), "lost", 255),
     (f.Exit(Cause.ALREADY_RAN), "lost", 255),

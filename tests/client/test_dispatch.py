@@ -84,6 +84,17 @@ def test_a_broken_protocol_is_the_end_of_every_command_and_the_server_is_told() 
     assert isinstance(line.heard[-1][1], f.Goodbye)
 
 
+def test_what_is_for_a_person_is_told_and_is_no_output() -> None:
+    line = Line()
+    command = line.begin()
+    line.say(f.Notice("nobody hears it"), command.channel)
+    told: list[str] = []
+    line.noticed = told.append
+    line.say(f.Notice("cmds.txt:4 is noexec"), command.channel)
+    assert told == ["cmds.txt:4 is noexec"]
+    assert sum(command.received.values()) == 0
+
+
 def test_more_commands_than_channels_are_refused_here() -> None:
     line = Line()
     commands = [line.start(TRUE, None, MemorySink(), MemorySink()) for _ in range(CHANNELS_PER_SESSION)]

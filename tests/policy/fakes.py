@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import fnmatch
+import posixpath
 from typing import Any
 
+from rexec.errors import ConfigError
 from rexec.policy.decide import decide
 from rexec.policy.disk import Account, Found
 from rexec.policy.parse import parse
-from rexec.policy.problems import PolicyRefused, Problem
+from rexec.policy.problems import PolicyRefused, Problem, Severity
 from rexec.policy.request import Request
 from rexec.policy.rules import Decision, Deny, Permit, Policy
+from rexec.policy.source import Source
+
+ACCOUNTS = {
+    "root": Account("root", "/root", 0, 0, (0,)),
+    "postgres": Account("postgres", "/var/lib/postgresql", 70, 70, (70,)),
+    "backup": Account("backup", "/var/backups", 34, 34, (34,)),
+}
 
 
 class FakeDisk:
@@ -18,17 +28,24 @@ class FakeDisk:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.accounts: dict[tuple[str, str | None], Account] = {}
+        self.accounts |= {(name, None): account for name, account in ACCOUNTS.items()}
         self.kernel = frozenset({"landlock", "seccomp"})
+        self.own = Account("runner", "/home/joe", 0, 0, (0,))
+        self.files: dict[str, str] = {}
+        self.digests: dict[str, str] = {}
+        self.time = 1_900_000_000.0
+        self.absent: set[str] = set()
+        self.places: dict[str, str] = {}  # of programs that are not in /usr/bin
 
     def find(self, command: str, path: tuple[str, ...]) -> Found | None:
         self.asked.append(command)
-        if "nowhere" in command:
+        if "nowhere" in command or command in self.absent:
             return None
-        place = command if command.startswith("/") else f"/usr/bin/{command}"
+        place = self.places.get(command, command if command.startswith("/") else f"/usr/bin/{command}")
         return Found(place, (f"{place} is writable by others",) if "lax" in command else ())
 
     def account(self) -> Account:
-        return Account("runner", "/home/joe")
+        return self.own
 
     def other_account(self, user: str, group: str | None) -> Account | None:
         return self.accounts.get((user, group))
@@ -39,18 +56,38 @@ class FakeDisk:
     def is_directory(self, path: str) -> bool:
         return path != "/missing"
 
+    def digest(self, path: str) -> str | None:
+        return self.digests.get(path)
 
-def policy_of(text: str) -> Policy:
-    return parse(text, "cmds.txt", FakeDisk())
+    def clock(self) -> float:
+        return self.time
+
+    def included(self, pattern: str, within: Source, *, globs: bool) -> list[Source]:
+        where = posixpath.join(posixpath.dirname(within.place), pattern)
+        beside = [name for name in self.files if name.count("/") == where.count("/")]
+        names = sorted(fnmatch.filter(beside, where)) if globs and "*" in where else [where]
+        if any(name not in self.files for name in names):
+            raise ConfigError(f"{where}: no such file or directory")
+        return [Source.of(name, name, self.files[name]) for name in names]
 
 
-def refusals(text: str) -> list[Problem]:
+def policy_of(text: str, disk: FakeDisk | None = None) -> Policy:
+    return parse(text, "cmds.txt", disk or FakeDisk())
+
+
+def refusals(text: str, disk: FakeDisk | None = None) -> list[Problem]:
     """Give the problems of a text that is refused."""
     try:
-        policy_of(text)
+        policy_of(text, disk)
     except PolicyRefused as refused:
         return list(refused.problems)
     raise AssertionError("the file was not refused")
+
+
+def error(text: str, disk: FakeDisk | None = None) -> Problem:
+    """Give the one error of a text that is refused."""
+    (found,) = (problem for problem in refusals(text, disk) if problem.severity is Severity.ERROR)
+    return found
 
 
 def request_of(*words: str, **changes: Any) -> Request:

@@ -11,6 +11,29 @@ from rexec.policy.decide import decide, self_test
 from rexec.policy.rules import Deny, Missing, Permit
 from tests.policy.fakes import asked, denial, permit, policy_of, request_of
 
+CAREFUL = """\
+%path    /usr/bin:/bin:/usr/sbin
+%group   ops = alice bob
+%set     UNIT = nginx redis postgresql
+%default timeout 60s
+
+[everyone]
+uptime []
+df [-h -i -T] {path:/ dir}?
+tail [-n={int:1..10000} -f] -- {path:/var/log/** ro file}
+    noexec
+    idle 10m
+
+[@ops]
+svc {act=start|stop|restart|status} {u=UNIT} = systemctl --no-pager {act} -- {u}.service
+    rate 6/min
+    danger high
+    about "Start, stop or look at a service"
+
+%assert allow alice: svc restart nginx
+%assert deny  alice: svc restart sshd
+%assert deny  alice: tail -- /var/log/../../etc/shadow
+"""
 TRIVIAL = "# cmds.txt\nls\nuptime []\ndf -h\nsystemctl status ...\n"
 
 
@@ -43,6 +66,40 @@ def test_the_nearest_rule_is_the_one_with_the_longest_matching_start() -> None:
     decision = asked("git log\ngit log -p -1\ngit show", "git", "log", "-p", "-2")
     assert isinstance(decision, Deny)
     assert decision.rule == "cmds.txt:2"
+
+
+def test_among_very_many_rules_the_nearest_is_named_too() -> None:
+    text = "".join(f"x {number} a\n" for number in range(100)) + "x 50 b c"
+    assert denial(text, "x", "50", "b", "d").endswith(
+        'cmds.txt:101 allows exactly "x 50 b c" (argument 3 is "d", not "c")'
+    )
+
+
+def test_a_denial_shows_what_the_client_says_and_not_what_is_started() -> None:
+    assert denial("svc {u=word} = systemctl stop -- {u}", "svc", "-x") == (
+        '"svc -x": cmds.txt:1 allows "svc {u=word}" (argument 1 is "-x", not a word)'
+    )
+    assert denial("tail -- {path:/var/log/**}", "tail", "/etc").startswith(
+        '"tail /etc": cmds.txt:1 allows "tail -- {path:/var/log/**}" ('
+    )
+
+
+def test_a_missing_server_command_is_named() -> None:
+    decision = asked("%path /a\nx = nowhere 1", "x")
+    assert isinstance(decision, Missing)
+    assert decision.message == '"x": cmds.txt:2 allows it, but nowhere is not in /a'
+
+
+def test_the_careful_file_decides_as_it_says() -> None:
+    tail, svc = ("tail", "-n", "5", "-f", "/var/log/syslog"), ("svc", "restart", "nginx")
+    assert permit(CAREFUL, *tail).argv == ("tail", "-n", "5", "-f", "--", "/var/log/syslog")
+    assert permit(CAREFUL, *svc).argv == ("systemctl", "--no-pager", "restart", "--", "nginx.service")
+    assert allowed(CAREFUL, "df", "-h", "/")
+    assert denial(CAREFUL, "svc", "stat", "nginx").endswith(
+        '(argument 1 is "stat", not start|stop|restart|status)'
+    )
+    assert not allowed(CAREFUL, "tail", "-n", "+5", "/var/log/syslog")
+    assert not allowed(CAREFUL, *svc, user="carol")
 
 
 def test_the_first_match_wins() -> None:
@@ -193,6 +250,13 @@ def test_a_hundred_thousand_arguments_get_a_short_answer() -> None:
         ("rsync a b", ("rsync", "-e", "sh", "a", "b")),
         ("sed -n p", ("sed", "-np")),
         ("sed -n p", ("sed", "-n", "-p")),
+        ("sort [-n -(ru)] {path:/srv/**}", ("sort", "--compress-prog=sh", "/srv/a")),
+        ("sort [-n -(ru)] {path:/srv/**}", ("sort", "-no/etc/passwd", "/srv/a")),
+        ("sort [-n -(ru)] {path:/srv/**}", ("sort", "/srv/a", "-o/etc/passwd")),
+        ("tar [-c -f={path:/srv/**}] {name}*", ("tar", "-c", "-f/srv/a", "--checkpoint-action=exec=sh")),
+        ("tar [-c -f={path:/srv/**}] {name}*", ("tar", "-cf", "/srv/a")),
+        ("git log {name}?", ("git", "log", "--output=/etc/passwd")),
+        ("find {path:/srv/** ro} -name {text}", ("find", "/srv", "-name", "-delete")),
     ],
 )
 def test_options_that_a_rule_does_not_name_are_denied(rule: str, words: tuple[str, ...]) -> None:

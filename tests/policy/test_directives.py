@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rexec.policy.directives import DEFAULT_PATH, DIRECTIVES
-from tests.policy.fakes import policy_of, refusals
+from tests.policy.fakes import denial, permit, policy_of, refusals
 from tests.tree import ROOT
 
 
@@ -30,6 +30,13 @@ def test_a_group_may_be_made_below_its_first_use() -> None:
 def test_a_misspelt_directive_gets_a_suggestion() -> None:
     assert refusals("%strit")[0].suggestion == "did you mean %strict?"
     assert refusals("%x")[0].suggestion == "a program of that name is written in quotes"
+
+
+def test_a_set_names_the_words_that_a_pattern_takes() -> None:
+    text = "%set UNIT = nginx 'my unit'\nls {UNIT}"
+    for word in ("nginx", "my unit"):
+        assert permit(text, "ls", word).argv == ("ls", word)
+    assert "nginx" in denial(text, "ls", "sshd")
 
 
 def test_the_reference_names_every_directive() -> None:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from rexec.policy.problems import Severity
+from rexec.policy.types import TYPES
 from tests.policy.fakes import policy_of, refusals
 from tests.tree import ROOT
 
@@ -28,6 +29,11 @@ def test_a_file_of_the_reference_is_read(text: str) -> None:
 def test_a_refused_file_of_the_reference_has_one_error(text: str) -> None:
     errors = [problem for problem in refusals(text) if problem.severity is Severity.ERROR]
     assert len(errors) == 1
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_the_reference_has_a_row_for_each_type(name: str) -> None:
+    assert re.search(rf"^\| (?:`[^`]+` )*`{{{name}[:}}]", PAGE, re.MULTILINE)
 
 
 def test_the_error_that_the_reference_shows_is_the_real_one() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rexec.policy.explain import Explanation, explain, visible
-from tests.policy.fakes import policy_of, request_of
+from tests.policy.fakes import FakeDisk, policy_of, request_of
 
 TEXT = """%group ops = alice
 df -h /
@@ -93,3 +93,107 @@ def test_a_user_sees_the_rules_that_are_for_them() -> None:
 def test_every_line_is_harmless_on_a_terminal() -> None:
     lines = explain(policy_of("ls"), request_of("ls", "\x1b[2J\n", pty="xterm")).lines
     assert all(line.isprintable() for line in lines)
+
+
+def test_all_that_is_looked_at_before_the_start_is_told() -> None:
+    text = """tail -- {path:/var/log/** ro file}
+    from 192.0.2.0/24
+    when Mon-Sun 00:00-24:00
+    until 2100-01-01T00:00Z
+    for alice
+    confine
+    cwd ask /srv/**
+"""
+    request = request_of("tail", "/var/log/x", cwd="/srv/a")
+    lines = explain(policy_of(text), request).lines
+    assert "argv: tail -- /var/log/x" in lines
+    assert "fence: reads /var/log, writes nothing" in lines
+    assert lines[-6:] == (
+        "before the start: the directory, its links followed, is beneath /srv",
+        "before the start: /var/log/x is a file, and its links stay in /var/log/**",
+        "for: alice",
+        "from: 192.0.2.0/24",
+        "when: Mon-Sun 00:00-24:00",
+        "until: 2100-01-01T00:00Z",
+    )
+
+
+def test_a_value_that_logs_may_not_hold_is_in_no_line() -> None:
+    text = "tail {f=path:/var/log/** ro}\n    redact f"
+    lines = explain(policy_of(text), request_of("tail", "/var/log/secret")).lines
+    assert not any("secret" in line for line in lines)
+
+
+def test_a_rule_that_is_not_there_now_says_so() -> None:
+    lines = explain(policy_of("ls []\n    from 10.0.0.0/8\nls ..."), request_of("ls")).lines
+    assert lines[0] == "cmds.txt:1: ls []: is for 10.0.0.0/8, not for 192.0.2.1"
+    assert lines[1] == "cmds.txt:3: ls ...: matches"
+
+
+def test_a_terse_explanation_says_what_is_granted_and_not_why_something_is_not() -> None:
+    policy = policy_of(TEXT)
+    denied = explain(policy, request_of("df", "-x", user="bob"), terse=True)
+    assert (denied.exit_code, denied.lines, denied.decision.rule) == (
+        126,
+        ("denied: the server gives no reasons",),
+        None,
+    )
+    allowed = explain(policy, request_of("df", "-h"), terse=True)
+    assert allowed.lines[0] == "allowed by cmds.txt:3: df -h"
+    assert explain(policy, request_of("nowhere", "x"), terse=True).exit_code == 127
+
+
+FULL = """tail {f=path:/var/log/** ro}
+    as backup
+    confirm "yes, really"
+    danger high
+    timeout 90s
+    idle 10s
+    nice 5
+    limit cpu=10s files=64
+    output 1M kill
+    stdin 1K
+    parallel 2
+    rate 6/min
+    confine
+    exec-only /bin/gzip
+    sha256 {digest}
+    record io
+    redact f
+"""
+
+
+def test_every_option_is_told() -> None:
+    disk = FakeDisk()
+    digest = "ab" * 32
+    text = FULL.replace("{digest}", digest)
+    policy = policy_of(text.replace("confine\n", "confine net none\n"), disk)
+    explanation = explain(policy, request_of("tail", "/var/log/secret", cwd=None))
+    assert explanation.exit_code == 0
+    lines = explanation.lines
+    assert "value: f=***" in lines
+    assert "argv: tail ***" in lines
+    assert 'confirm: "yes, really"' in lines
+    assert "danger: high" in lines
+    assert "runs as: backup" in lines
+    limits = next(line for line in lines if line.startswith("limits: "))
+    for part in ("timeout 90s", "idle 10s", "nice 5", "cpu 10", "files 64", "1048576 bytes", "1024 bytes"):
+        assert part in limits
+    for part in ("2 at once", "6 in 60s"):
+        assert part in limits
+    fence = next(line for line in lines if line.startswith("fence: "))
+    for part in ("/bin/gzip", "reads /var/log", "writes nothing", "no network", digest, "are recorded"):
+        assert part in fence
+    assert "redact: f" in lines
+    assert not any("secret" in line for line in lines)
+
+
+def test_a_fence_without_anything_else_is_told() -> None:
+    def fence(option: str) -> str:
+        lines = explain(policy_of(f"ls []\n    {option}"), request_of("ls")).lines
+        return next((line for line in lines if line.startswith("fence: ")), "")
+
+    assert fence("noexec") == "fence: starts no other program"
+    assert fence("confine rw /srv") == "fence: reads nothing else, writes /srv"
+    assert fence("record out") == "fence: output is recorded"
+    assert fence("pty no") == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.policy.fakes import policy_of
+from tests.policy.fakes import FakeDisk, policy_of
 
 
 def remarks(text: str) -> list[str]:
@@ -98,6 +98,17 @@ def test_a_program_that_starts_others_is_a_warning_where_the_client_can_make_it(
         ("ls ...\n    for alice\nls -l\n    for alice", True),
         ("[alice bob]\nls ...\n    for alice\n[alice]\nls -l", True),
         ("ls -a\nls -a -b ...\nls -a -b -c", True),
+        ("kill {int}\nkill 5", True),
+        ("kill {int}\nkill five", False),
+        ("kill {a=int}\nkill {b=int}", True),
+        ("kill {int:1..5}\nkill {int:1..6}", False),
+        ("kill {int}\nkill {word}", False),
+        ("ls [-a] {name}?\nls -a", True),
+        ("[alice]\nkill {int}\n[everyone]\nkill 5", False),
+        ("cat {path:/srv/**}\ncat {path:/srv/**}", True),
+        ("cat {path:/srv/**}\n    cwd /srv\ncat {path:/srv/**}\n    cwd /etc", False),
+        ("cat {path:/srv/**}\n    cwd /srv\ncat x", False),
+        ("cat ...\ncat {path:/srv/**}\n    cwd /etc", True),
     ],
 )
 def test_a_rule_that_is_never_reached_is_a_warning(text: str, shadowed: bool) -> None:
@@ -107,3 +118,60 @@ def test_a_rule_that_is_never_reached_is_a_warning(text: str, shadowed: bool) ->
 def test_a_group_that_no_directive_makes_is_one_note() -> None:
     text = "[@ops @dev]\nls ...\n%group dev = alice\n[@ops]\ndf -h"
     assert remarks(text) == ["2 note no %group makes @ops: only keys with groups= have it"]
+
+
+def test_a_digest_that_is_the_file_s_is_no_remark() -> None:
+    disk = FakeDisk()
+    disk.digests = {"/usr/bin/ls": "ab" * 32}
+    text = f"ls []\n    timeout 3s\n    sha256 {'ab' * 32}\n"
+    assert policy_of(text, disk).warnings == ()
+    assert len(policy_of(text.replace("ab", "cd"), disk).warnings) == 1
+
+
+def test_a_confined_rule_that_may_write_everywhere_is_a_warning() -> None:
+    assert remarks("ls []\n    confine rw /") == ["1 warning confine rw / confines nothing"]
+    assert remarks("ls []\n    confine rw / net none") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ls ...\n    as root", "1 warning runs as root with arguments that the client chooses"),
+        (
+            "id []\n    as root\n    limit procs=3",
+            "1 warning limit procs holds nothing: the kernel does not count the processes of root",
+        ),
+        ("id []\n    confine rw /", "1 warning confine rw / confines nothing"),
+        ("id []\n    until 2001-01-01", "1 note until is over: the rule matches nothing any more"),
+        (f"id []\n    sha256 {'0' * 64}", "1 warning /usr/bin/id cannot be read: it will be denied"),
+    ],
+)
+def test_an_option_that_deserves_a_second_look_gets_one(text: str, said: str) -> None:
+    assert said in remarks(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id []\n    as root",
+        "ls ...\n    as backup",
+        "id []\n    as backup\n    limit procs=3",
+        "id []\n    confine rw /srv",
+        "id []\n    confine rw / net none",
+        "id []\n    until 2099-01-01",
+        f"nowhere []\n    sha256 {'0' * 64}",
+    ],
+)
+def test_one_that_is_well_gets_none(text: str) -> None:
+    said = ("runs as root", "limit procs", "confines", "until", "digest", "cannot be read")
+    assert not [remark for remark in remarks(text) if any(word in remark for word in said)]
+
+
+def test_another_digest_is_told() -> None:
+    disk = FakeDisk()
+    disk.digests = {"/usr/bin/id": "1" * 64}
+    texts = [p.text for p in policy_of(f"id []\n    sha256 {'0' * 64}", disk).warnings]
+    assert f"/usr/bin/id has the digest {'1' * 64}: it will be denied" in texts
+    disk.digests = {"/usr/bin/id": "0" * 64}
+    texts = [p.text for p in policy_of(f"id []\n    sha256 {'0' * 64}", disk).warnings]
+    assert not any("denied" in text for text in texts)

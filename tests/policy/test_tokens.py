@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rexec.policy.problems import Flaw
-from rexec.policy.tokens import Kind, scan
+from rexec.policy.tokens import Kind, scan, scan_rule
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,36 @@ def test_any_text_gives_tokens_or_a_flaw_within_the_line(line: str) -> None:
 def test_a_quoted_word_arrives_as_it_was_written(words: list[str]) -> None:
     line = " ".join(f"'{word}'" for word in words)
     assert [token.text for token in scan(line)] == words
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "started"),
+    [
+        ("ls -l", ["ls", "-l"], None),
+        ("x '=' y", ["x", "=", "y"], None),
+        ("x = y", ["x"], [(Kind.WORD, "y")]),
+        ("x =  # nothing", ["x"], []),
+        ("= y", [], [(Kind.WORD, "y")]),
+        (
+            "x = 'a b' -- = ...",
+            ["x"],
+            [(Kind.QUOTED, "a b"), (Kind.WORD, "--"), (Kind.EQUALS, "="), (Kind.FREE, "...")],
+        ),
+        ("x = {a} u-{a}.{b}", ["x"], [(Kind.ASSEMBLED, "{a}"), (Kind.ASSEMBLED, "u-{a}.{b}")]),
+    ],
+)
+def test_a_rule_is_split_at_its_lone_equals_sign(line: str, said: list[str], started) -> None:
+    found, served = scan_rule(line)
+    assert [token.text for token in found] == said
+    assert (served and [(token.kind, token.text) for token in served]) == started
+
+
+@pytest.mark.parametrize(("line", "column"), [("x = [a]", 5), ("x = {a", 5), ("x = a*b", 6), ("x = 'a'b", 8)])
+def test_a_server_command_has_words_and_names_only(line: str, column: int) -> None:
+    with pytest.raises(Flaw) as caught:
+        scan_rule(line)
+    assert caught.value.column == column
+
+
+def test_the_text_in_brackets_has_a_column() -> None:
+    assert [token.inner for token in scan("{a} [  -b ]")] == [2, 8]

@@ -210,19 +210,3 @@ def test_names_of_signals_are_those_without_sig() -> None:
     assert [signal_name(number) for number in (1, 9, 15, 34, 37, 64)] == [
         "HUP", "KILL", "TERM", "RTMIN", "RTMIN+3", "RTMAX",
     ]  # fmt: skip
-
-
-def test_a_group_has_company_while_one_of_it_lives(begin: Start) -> None:
-    """security.md, Processes: "zombies": they are nobody's company."""
-    alone = child_of(begin("true\n", "true"))
-    os.waitid(os.P_PIDFD, alone.pidfd, os.WEXITED | os.WNOWAIT)
-    assert not alone.has_company()
-    alone.reap()
-    crowd = child_of(begin("sh ...\n", "sh", "-c", "sleep 100 & echo; wait", stdin=False))
-    os.read(crowd.streams[0], 1)
-    assert crowd.has_company()
-    crowd.signal(signal.SIGKILL)
-    os.waitid(os.P_PIDFD, crowd.pidfd, os.WEXITED | os.WNOWAIT)
-    while crowd.has_company():
-        os.sched_yield()
-    assert crowd.reap().signal == "KILL"

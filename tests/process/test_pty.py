@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from rexec.process.child import Child, NotStarted
+from rexec.process.launch import Launch, begin
 from rexec.process.modes import encode_modes
-from rexec.process.pty import Launch, begin, eof_character, set_size
+from rexec.process.pty import eof_character, set_size
 from rexec.protocol.frames import Pty
 from tests.process.test_child import permit_of
 

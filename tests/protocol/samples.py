@@ -41,6 +41,8 @@ SAMPLES: tuple[Frame, ...] = (
     f.Denied("no rule permits it", "cmds.txt:4"),
     f.Failed(127, "no such program", "cmds.txt:4"),
     EXIT,
+    f.Notice("cmds.txt:4 is noexec: /bin/sh was not started"),
+    f.Receipt(b'{"receipt":1}\n'),
     f.Stdin(b"in\n"),
     f.Stdout(b"out\n"),
     f.Stderr(b"err\n"),

@@ -64,7 +64,10 @@ EOFS = (f.Eof(STDOUT), f.Eof(STDERR))
 SCRIPTS: dict[str, tuple[tuple[Say, ...], tuple[Say, ...]]] = {
     "a command with all its streams, asked before the welcome": (
         (*ASK, *on(1, command(1), f.Stdin(b"in"), f.Eof(STDIN))),
-        (*VERDICT, *on(1, STARTED, *OUTPUT, *EOFS, ended(), after="Exec")),
+        (
+            *VERDICT,
+            *on(1, STARTED, *OUTPUT, f.Notice("n"), *EOFS, f.Receipt(b"r"), ended(), after="Exec"),
+        ),
     ),
     "late input, signal, resize, stop and credit against an exit": (
         (

@@ -50,6 +50,12 @@ def processes_of(session: int) -> list[int]:
     return found
 
 
+def only_child_of(pid: int) -> int:
+    """The one child that a process has."""
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
+
+
 def descriptors_of(pid: int) -> int:
     """How many descriptors a process has."""
     return len(os.listdir(f"/proc/{pid}/fd"))
@@ -178,11 +184,13 @@ class Host:
         assert self.process is not None
         return self.process.pid
 
+    def keeper_pid(self) -> int:
+        """The process between the two that serve."""
+        return only_child_of(self.pid)
+
     def runner_pid(self) -> int:
-        """The other process of the server."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        assert len(children) == 1
-        return int(children[0])
+        """The process that decides and starts."""
+        return only_child_of(self.keeper_pid())
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal the server and return its exit code."""
@@ -204,7 +212,7 @@ class Host:
                 self.process.wait()
 
     def pids(self) -> tuple[int, int]:
-        """Both processes of the server."""
+        """Both processes of the server that serve: listener and runner."""
         return self.pid, self.runner_pid()
 
     # --- clients --------------------------------------------------------------------------------

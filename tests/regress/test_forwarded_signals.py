@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from tests.regress.conftest import Host, processes_of, wait_until
+from tests.regress.conftest import CLIENT, Host, processes_of, wait_until
 
 # sigwait(3) loses no signal, as the traps of a shell would
 LISTEN = r"""
@@ -84,8 +85,38 @@ def test_a_command_that_dies_of_a_forwarded_signal_is_128_plus_n(host: Host) -> 
     """cli.md: "128 + n: it died by signal n"."""
     client, _ = begin(host, "sh", "-c", "echo ready $$; exec sleep 1000")
     with client:
-        client.send_signal(signal.SIGINT)
-        assert (client.wait(), client.communicate()[1]) == (130, b"")
+        client.send_signal(signal.SIGUSR1)
+        assert (client.wait(), client.communicate()[1]) == (128 + signal.SIGUSR1, b"")
+
+
+LOOP = 'for word in one two; do "$1" "$2" sh -c "$3"; echo "code $?"; done'
+
+
+@pytest.mark.parametrize(
+    ("script", "shown"),
+    [
+        ("echo ready; exec sleep 1000", b""),
+        ("trap 'exit 3' INT; echo ready; while :; do sleep 0.05; done", b"code 3\n"),
+    ],
+    ids=["not handled", "handled"],
+)
+def test_ctrl_c_ends_the_loop_of_a_shell_unless_the_command_handled_it(
+    host: Host, script: str, shown: bytes
+) -> None:
+    """cli.md: "128+n of the signal the client got": who is interrupted dies of it, and bash looks at that."""
+    words = ["bash", "-c", LOOP, "bash", CLIENT, host.address, script]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, env=host.environment(), start_new_session=True
+    ) as shell:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == b"ready\n"
+        os.killpg(shell.pid, signal.SIGINT)
+        assert shell.stdout.read(len(shown)) == shown
+        if shown:  # the loop goes on
+            assert shell.stdout.readline() == b"ready\n"
+            os.killpg(shell.pid, signal.SIGKILL)
+        else:
+            assert shell.wait() == -signal.SIGINT
 
 
 def test_a_second_interrupt_ends_the_client(host: Host) -> None:
@@ -96,7 +127,7 @@ def test_a_second_interrupt_ends_the_client(host: Host) -> None:
         client.send_signal(signal.SIGINT)
         assert client.stdout.readline() == b"INT\n"
         client.send_signal(signal.SIGINT)
-        assert client.wait() == 130
+        assert client.wait() == -signal.SIGINT  # 130 to a shell
         assert client.communicate()[1] == b""
     host.wait_for("rexec-server: end ")
     wait_until(lambda: not processes_of(leader), "the group is gone")
@@ -151,7 +182,7 @@ def test_an_interrupt_while_connecting_is_no_traceback(host: Host, name: str, tl
                     assert connection.recv(1)  # the handshake began: it waits for us
                 client.send_signal(number)
                 out, err = client.communicate()
-    assert client.returncode == (130 if name == "INT" else -number)
+    assert client.returncode == -number
     assert (out, err) == (b"", b"")
 
 
@@ -162,5 +193,5 @@ def test_an_interrupt_as_soon_as_the_command_runs_ends_both(host: Host) -> None:
             host.wait_for("rexec-server: allow ", count=turn)
             client.send_signal(signal.SIGINT)
             _, err = client.communicate()
-        assert (client.returncode, err) == (130, b"")
+        assert (client.returncode, err) == (-signal.SIGINT, b"")
     host.wait_for("rexec-server: end ", count=10)

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 CLIENT_HELLO, SERVER_HELLO, PROOF, WELCOME, REFUSED, ACK, PING, PONG, GOODBYE = range(1, 10)
 EXEC, QUERY, STARTED, DENIED, FAILED, EXIT = range(16, 22)
+RECEIPT = 23
 STDIN, STDOUT, STDERR, EOF, STOP, CREDIT, SIGNAL, RESIZE = range(24, 32)
 OF_THE_CONNECTION = range(CLIENT_HELLO, GOODBYE + 1)
 OF_A_CHANNEL = (*range(EXEC, EXIT + 1), *range(STDIN, RESIZE + 1))
@@ -71,6 +72,8 @@ def exec_(
     stdin: int = 1,
     pty: bytes | None = None,
     stdout_from: int = 0,
+    receipt: int = 0,
+    confirm: bytes | None = None,
 ) -> bytes:
     """Make the payload of an Exec."""
     pairs = tuple(env)
@@ -83,14 +86,15 @@ def exec_(
             optional(None if timeout_ms is None else struct.pack("!Q", timeout_ms)),
             struct.pack("!B", stdin),
             optional(pty),
-            b"\0\0",  # no confirm, not detached
-            struct.pack("!QQ", stdout_from, 0),
+            optional(None if confirm is None else string(confirm)),
+            b"\0",  # not detached
+            struct.pack("!QQB", stdout_from, 0, receipt),
         ]
     )
 
 
 def query(subject: bytes, *words: bytes) -> bytes:
-    return string(subject) + strings(words) + b"\0"
+    return string(subject) + strings(words) + b"\0\0" + strings(())  # no terminal, directory, variables
 
 
 def started(rule: bytes = b"cmds.txt:1") -> bytes:

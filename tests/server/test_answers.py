@@ -34,7 +34,7 @@ def test_the_list_says_what_this_user_may_run() -> None:
     assert [row["command"] for row in rows] == ["true", "cat", "stty"]
     assert rows[0] == {
         "rule": "cmds.txt:1", "text": "true", "about": "Do nothing", "command": "true", "words": [],
-        "pty": "yes",
+        "pty": "yes", "danger": "", "confirm": None,
     }  # fmt: skip
     assert rows[1]["words"] == ["a", "b"]
     assert [row["pty"] for row in rows] == ["yes", "no", "only"]
@@ -68,3 +68,9 @@ def test_an_unknown_question_is_said_to_be_one() -> None:
         user="a", groups=frozenset(), words=(), peer="", connection="", now=0.0, pty_allowed=True
     )
     assert answer(POLICY, request, "frob") == (False, b"unknown question")
+
+
+def test_what_may_stand_next_is_answered() -> None:
+    assert ask("complete", "cat", "a", "") == [{"word": "b", "about": "", "more": False}]
+    assert ask("complete", "cat") == []
+    assert ask("complete") == []

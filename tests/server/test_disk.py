@@ -175,3 +175,82 @@ def test_a_list_that_is_missing_huge_or_a_fifo_is_refused(tmp_path: Path) -> Non
     os.mkfifo(tmp_path / "fifo", 0o600)
     with pytest.raises(ConfigError):
         disk.load(str(tmp_path / "fifo"))
+
+
+# --- %include ---------------------------------------------------------------------------------------
+
+
+def beside(tmp_path: Path, name: str, text: str, mode: int = 0o644) -> Path:
+    place = tmp_path / name
+    place.parent.mkdir(mode=0o755, exist_ok=True)
+    place.write_text(text)
+    place.chmod(mode)
+    return place
+
+
+def labels(tmp_path: Path, text: str) -> list[str]:
+    return [rule.label for rule in disk.load(write(tmp_path, text)).rules]
+
+
+def test_files_are_included_by_name_and_by_pattern(tmp_path: Path) -> None:
+    beside(tmp_path, "d/b.txt", "ls\n")
+    beside(tmp_path, "d/a.txt", "ls\n%include ../one.txt\n")
+    beside(tmp_path, "d/a.txt~", "ls\n")
+    beside(tmp_path, "d/.hidden.txt", "ls\n")
+    beside(tmp_path, "one.txt", "id\n")
+    assert labels(tmp_path, "%include d/*.txt\n") == ["d/a.txt:1", "one.txt:1", "d/b.txt:1"]
+    assert labels(tmp_path, f"%include {tmp_path}/one.txt\n") == [f"{tmp_path}/one.txt:1"]
+    assert labels(tmp_path, "%include none/*.txt\n") == []
+
+
+def test_a_quoted_name_is_no_pattern(tmp_path: Path) -> None:
+    beside(tmp_path, "d/[x]*.txt", "ls\n")
+    beside(tmp_path, "d/x.txt", "df\n")
+    assert labels(tmp_path, "%include 'd/[x]*.txt'\n") == ["d/[x]*.txt:1"]
+
+
+def test_an_included_file_that_others_may_write_is_refused(tmp_path: Path) -> None:
+    place = beside(tmp_path, "d/a.txt", "ls\n", 0o664)
+    with pytest.raises(PolicyRefused, match=r"^cmds\.txt:1:10: .*others may write it"):
+        labels(tmp_path, "%include d/*.txt\n")
+    place.chmod(0o644)
+    place.parent.chmod(0o775)
+    with pytest.raises(PolicyRefused, match="others may add files to it") as refused:
+        labels(tmp_path, "%include d/*.txt\n")
+    assert refused.value.hint == f"chmod go-w {place.parent}, or name each file"
+    assert labels(tmp_path, "%include d/a.txt\n") == ["d/a.txt:1"]
+
+
+def test_an_included_file_that_is_missing_or_none_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    (tmp_path / "dangling.txt").symlink_to(tmp_path / "nothing")
+    for name in ("missing.txt", "fifo", "dangling.txt", "*gling.txt", "."):
+        with pytest.raises(PolicyRefused, match=r"^cmds\.txt:1:10: "):
+            labels(tmp_path, f"%include {name}\n")
+
+
+def test_a_list_that_includes_itself_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PolicyRefused, match="this is a loop"):
+        labels(tmp_path, "%include cmds.txt\n")
+
+
+# --- what options ask ---------------------------------------------------------------------------------
+
+
+def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"abc")
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
+    assert LocalDisk().digest(str(tmp_path / "x")) == digest
+    assert LocalDisk().digest(str(tmp_path / "nothing")) is None
+
+
+def test_an_account_is_found_by_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = LocalDisk().other_account("root", None)
+    assert root is not None
+    assert (root.name, root.uid) == ("root", 0)
+    assert 0 in root.groups
+    daemon = LocalDisk().other_account("root", "daemon")
+    assert daemon is not None
+    assert daemon.gid in daemon.groups
+    assert LocalDisk().other_account("no-such-user", None) is None
+    assert LocalDisk().other_account("root", "no-such-group") is None

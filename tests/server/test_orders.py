@@ -23,12 +23,14 @@ EVERY: list[Message] = [
         1, 2, Form.ARGV, (b"ls", b"\xff\0"), ((b"A", b""),), b"/", 5, True, Pty("xterm", 80, 24), "yes"
     ),
     orders.Start(1, 2, Form.SUBSYSTEM, (), (), None, None, False, None, ""),
-    orders.Ask(1, 3, "explain", (b"ls",), False),
+    orders.Ask(1, 3, "explain", (b"ls",), False, b"/tmp", ((b"A", b"b"),)),
     orders.Send(2, "TERM"),
     orders.End(2, Cause.LOST),
     orders.Drained(2, 1 << 40, 0),
     orders.Leave(1),
     orders.Reload("SIGHUP"),
+    orders.Adopt("no certificate"),
+    orders.Bound("/run/rexec"),
     orders.Judged(1, True, "alice"),
     orders.Rejected(2, "no", None),
     orders.Broken(2, 127, "not there", "cmds.txt:1"),
@@ -36,6 +38,8 @@ EVERY: list[Message] = [
     orders.Ended(2, Cause.SIGNALLED, 0, "KILL", 1, 2, 3, 4),
     orders.Answer(3, True, b"[]"),
     orders.Reloaded(False, "bad"),
+    orders.Escaped(2, "cmds.txt:4 is noexec: /bin/sh was not started"),
+    orders.Offer("host key", b"certificate", b"key", 10_000, 5),
 ]
 
 
@@ -60,9 +64,9 @@ def all_of(link: OrderSocket) -> list[Message]:
 @pytest.mark.parametrize("message", EVERY, ids=lambda message: type(message).__name__)
 def test_a_message_arrives_as_it_was_sent(pair: tuple[OrderSocket, OrderSocket], message: Message) -> None:
     left, right = pair
-    left.send(message)
+    assert left.send(message)
     assert list(right.receive()) == [message]
-    assert right.post(message)
+    assert right.send(message)
     assert list(left.receive()) == [message]
 
 
@@ -93,24 +97,81 @@ def test_messages_keep_their_order_and_come_whole_from_pieces(pair: tuple[OrderS
 def test_a_large_message_is_queued_and_goes_as_there_is_room(pair: tuple[OrderSocket, OrderSocket]) -> None:
     left, right = pair
     large = orders.Start(1, 2, Form.ARGV, (b"x" * 2_000_000,), (), None, None, True, None, "")
-    assert not left.post(large)
-    assert not left.post(orders.Leave(1))  # behind it, not before
+    assert not left.send(large)
+    assert not left.send(orders.Leave(1))  # behind it, not before
+    assert left.waiting > 1_000_000
     found: list[Message] = []
     while not left.flush():
         found += right.receive()
     found += all_of(right)
     assert found == [large, orders.Leave(1)]
+    assert not left.waiting
+
+
+def test_descriptors_wait_with_their_message(pair: tuple[OrderSocket, OrderSocket]) -> None:
+    left, right = pair
+    assert not left.send(orders.Answer(1, True, b"x" * 2_000_000))
+    reading, writing = os.pipe()
+    assert not left.send(begun(1), (writing,))
+    found: list[Message] = []
+    while not left.flush():
+        found += right.receive()
+    found += all_of(right)
+    assert found[1] == begun(1)
+    (arrived,) = right.take_descriptors()
+    os.write(arrived, b"x")
+    os.close(arrived)
+    assert os.read(reading, 2) == b"x"
+    assert os.read(reading, 2) == b""  # whoever sent it has none of it any more
+    os.close(reading)
+
+
+def test_what_waits_for_a_process_that_is_gone_is_dropped_and_closed(
+    pair: tuple[OrderSocket, OrderSocket],
+) -> None:
+    left, right = pair
+    assert not left.send(orders.Answer(1, True, b"x" * 2_000_000))
+    reading, writing = os.pipe()
+    assert not left.send(begun(1), (writing,))
+    right.socket.close()
+    assert left.flush()
+    assert not left.waiting
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+
+
+def test_who_stops_in_the_middle_gets_the_rest_later(pair: tuple[OrderSocket, OrderSocket]) -> None:
+    left, right = pair
+    for number in range(3):
+        left.send(orders.Leave(number))
+    assert next(right.receive()) == orders.Leave(0)
+    assert list(right.receive()) == [orders.Leave(1), orders.Leave(2)]  # nothing new came in between
+
+
+def test_the_runner_takes_no_descriptors() -> None:
+    """architecture.md: the listener may have been taken over; it hands nothing to the runner."""
+    left, right = socket.socketpair()
+    sender, runner = OrderSocket(left), OrderSocket(right, takes_descriptors=False)
+    reading, writing = os.pipe()
+    before = len(os.listdir("/proc/self/fd"))
+    sender.send(orders.Leave(1), (writing,))
+    assert list(runner.receive()) == [orders.Leave(1)]
+    assert len(os.listdir("/proc/self/fd")) == before - 1  # the sender's own
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+    left.close()
+    right.close()
 
 
 def begun(child: int) -> Message:
-    return orders.Begun(child, 4711, "cmds.txt:1", stdin=True, terminal=False, linger_ms=1000)
+    return orders.Begun(child, "cmds.txt:1", stdin=True, terminal=False, linger_ms=1000, bounds=None)
 
 
 def test_descriptors_come_with_their_message(pair: tuple[OrderSocket, OrderSocket]) -> None:
     left, right = pair
     pipes = [os.pipe() for _ in range(6)]
     for child in (0, 3):
-        left.send(begun(child), tuple(reading for reading, _ in pipes[child : child + 3]))
+        left.send(begun(child), tuple(os.dup(reading) for reading, _ in pipes[child : child + 3]))
         left.send(orders.Over(child))
     heard: list[Message] = []
     taken: list[int] = []
@@ -136,8 +197,8 @@ def test_where_no_descriptor_can_be_opened_fewer_come_and_none_of_another(
     """security.md, Processes: "EMFILE ...: no spin, recovers"."""
     left, right = pair
     reading, writing = os.pipe()
-    left.send(begun(1), (reading, writing, reading))
-    left.send(begun(2), (reading, writing, reading))
+    for child in (1, 2):
+        left.send(begun(child), (os.dup(reading), os.dup(writing), os.dup(reading)))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, hard))
     try:
@@ -168,7 +229,7 @@ def test_the_end_of_the_other_process_is_noticed(pair: tuple[OrderSocket, OrderS
     left.socket.close()
     with pytest.raises(ConnectionLost):
         list(right.receive())
-    assert right.post(orders.Leave(1))  # its end is seen where we read
+    assert right.send(orders.Leave(1))  # its end is seen where we read
     assert right.flush()
 
 
@@ -177,7 +238,7 @@ def test_nonsense_is_the_end_of_the_other_process(pair: tuple[OrderSocket, Order
     """architecture.md: the listener may have been taken over; its lengths and types are judged."""
     left, right = pair
     left.socket.send(sent)
-    with pytest.raises(ConnectionLost):
+    with pytest.raises(RemoteProtocolError):
         list(right.receive())
 
 

@@ -87,7 +87,7 @@ def test_a_client_that_answers_no_ping_is_gone() -> None:
             heard.append(event[1])
         assert heard == [f.Ping(0), f.Goodbye(f.Farewell.NO_ANSWER, "no answer")]
         assert made.gone
-        assert around.events[-1] == ("left", {"user": "alice", "commands": 1, "why": "no answer"})
+        assert around.events[-1] == ("left", {"user": "alice", "running": 1, "why": "no answer"})
         assert orders.End(7, f.Cause.LOST) in around.orders
         assert around.orders[-1] == orders.Leave(1)
 

@@ -72,18 +72,13 @@ class Judge:
     async def _ask(self, words: tuple[str, ...]) -> None:
         await asyncio.sleep(PAUSE)
         try:
-            found = await self._line.judge(as_bytes(words))
+            found = await self._line.judge(w.as_bytes(words))
         except RexecError:
             return  # it stays without a colour; Enter will tell
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
         self._known[words] = found
         self._changed()
-
-
-def as_bytes(words: tuple[str, ...]) -> tuple[bytes, ...]:
-    """Return an argument vector as it goes out."""
-    return tuple(word.encode("utf-8", "surrogateescape") for word in words)
 
 
 class Colours(Lexer):

@@ -1,4 +1,4 @@
-"""Completion: what this user may run, by name and by the words its rules are sure of, and local files."""
+"""Completion: what this user may run, what its rules take next as the server says, and local files."""
 
 from __future__ import annotations
 
@@ -8,56 +8,79 @@ from typing import TYPE_CHECKING
 from prompt_toolkit.completion import Completer, Completion
 
 from rexec.cli.prompt import words as w
+from rexec.errors import RexecError
 from rexec.text import neutral
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
     from rexec.cli.prompt.rules import Rule
 
+    Ask = Callable[[tuple[str, ...]], Awaitable[list[tuple[str, str]]]]
+
 Choice = tuple[str, str]  # a word, and what it is for
 _FILES_MAX = 200  # names of one directory that are offered
 
 
 class Words(Completer):
-    """Offers words for the place where the cursor is."""
+    """Offers words for the place where the cursor is; about arguments the server is asked."""
 
-    def __init__(self, rules: Callable[[], Sequence[Rule]], own: Mapping[str, str]) -> None:
+    def __init__(self, rules: Callable[[], Sequence[Rule]], own: Mapping[str, str], ask: Ask) -> None:
         self._rules = rules
         self._own = own
+        self._ask = ask
 
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+    async def get_completions_async(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> AsyncGenerator[Completion, None]:
         found = place(document.text_before_cursor)
         if found is None:
             return
         before, start, begun = found
-        seen = set()
-        for word, about in self._choices(before, begun):
-            if word.startswith(begun) and word.isprintable() and word not in seen:
-                seen.add(word)
-                typed = w.quote_word(word)
-                yield Completion(
-                    typed,
-                    start_position=start - len(document.text_before_cursor),
-                    display=word,
-                    display_meta=neutral(about),
-                )
+        words = [word.text for word in _arguments(before)]
+        if _is_remote(before, words):
+            try:
+                choices: Iterable[Choice] = await self._ask((*words, begun))
+            except RexecError:
+                choices = following(self._rules(), words)
+        else:
+            choices = self._here(before, words, begun)
+        for offer in _offers(choices, begun, start - len(document.text_before_cursor)):
+            yield offer
 
-    def _choices(self, before: Sequence[w.Word], begun: str) -> Iterable[Choice]:
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+        """Offer what needs no question."""
+        found = place(document.text_before_cursor)
+        if found is not None:
+            before, start, begun = found
+            words = [word.text for word in _arguments(before)]
+            if not _is_remote(before, words):
+                choices = self._here(before, words, begun)
+                yield from _offers(choices, begun, start - len(document.text_before_cursor))
+
+    def _here(self, before: Sequence[w.Word], words: Sequence[str], begun: str) -> Iterable[Choice]:
         if before and before[-1].is_operator:
             return ((name, "local file") for name in files(begun)) if before[-1].text != "&" else ()
-        words = [word.text for word in _arguments(before)]
-        if not words:
-            return (*self._commands(), *self._own.items())
-        if words == ["help"]:
-            return self._commands()
-        return list(following(self._rules(), words))
+        return self._commands() if words else (*self._commands(), *self._own.items())
 
     def _commands(self) -> list[Choice]:
         return [(rule.command, rule.about or rule.text) for rule in self._rules()]
+
+
+def _is_remote(before: Sequence[w.Word], words: Sequence[str]) -> bool:
+    """Whether an argument of a remote command stands there."""
+    return bool(words) and words != ["help"] and not before[-1].is_operator
+
+
+def _offers(choices: Iterable[Choice], begun: str, start: int) -> Iterator[Completion]:
+    seen = set()
+    for word, about in choices:
+        if word.startswith(begun) and word.isprintable() and word not in seen:
+            seen.add(word)
+            yield Completion(w.quote_word(word), start, display=word, display_meta=neutral(about))
 
 
 def place(text: str) -> tuple[list[w.Word], int, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -19,20 +20,41 @@ if TYPE_CHECKING:
     from rexec.client.command import Command
     from rexec.client.result import Result
 
+_STOPS = ("STOP", "TSTP", "TTIN", "TTOU")
+_GOES_ON = ("CONT", "TERM", "HUP")
 _PARTIAL_MAX = 64 * KIB  # bytes of a line that has no end yet, kept so that lines of jobs do not mix
 
 
 class Job:
     """One command in the background; what came of a line that is not whole yet waits in `partial`."""
 
-    def __init__(self, number: int, text: str, session: AsyncSession, command: Command) -> None:
+    def __init__(self, number: int, text: str, session: AsyncSession, command: Command, files: Files) -> None:
         self.number = number
         self.text = text
         self.session = session
         self.command = command
+        self.files = files
+        self.is_stopped = False
+        self.has_keyboard = False  # it reads what is typed while it is in the foreground
         self.partial = {Stream.STDOUT: bytearray(), Stream.STDERR: bytearray()}
         self.over = asyncio.Event()
         self.in_foreground = False
+
+    @property
+    def line(self) -> str:
+        return f"[{self.number}] {'stopped' if self.is_stopped else 'running'}  {neutral(self.text)}"
+
+    def signal(self, name: str) -> None:
+        """Send a signal; a stopped group gets no TERM before it goes on."""
+        self.session.signal(self.command, name)
+        if name in _STOPS:
+            self.is_stopped = True
+        elif self.is_stopped and name in _GOES_ON:
+            self.is_stopped = False
+            if name != "CONT":
+                self.session.signal(self.command, "CONT")
+            if self.files.reader is not None:  # Ctrl-Z has stopped it, too
+                os.killpg(os.getpgrp(), signal.SIGCONT)
 
     def has_more(self) -> bool:
         """Whether output waits to be taken."""
@@ -52,16 +74,16 @@ class Jobs:
 
     def add(self, text: str, session: AsyncSession, command: Command, files: Files) -> Job:
         """Follow a command that was started with `HeldSink`s; `files` are closed at its end."""
-        job = Job(max(self._jobs, default=0) + 1, text, session, command)
+        job = Job(max(self._jobs, default=0) + 1, text, session, command, files)
         self._jobs[job.number] = job
-        task = asyncio.create_task(self._follow(job, files))
+        task = asyncio.create_task(self._follow(job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return job
 
     def lines(self) -> list[str]:
         """Return one line a job."""
-        return [f"[{job.number}] running  {neutral(job.text)}" for job in self._jobs.values()]
+        return [job.line for job in self._jobs.values()]
 
     def find(self, name: str | None) -> Job:
         """Return a job by `N` or `%N`, or the latest. Raises `UsageError`."""
@@ -83,23 +105,24 @@ class Jobs:
         if not words:
             raise UsageError("kill [-SIG] N: which job?")
         for job in [self.find(word) for word in words]:
-            job.session.signal(job.command, name)
+            job.signal(name)
 
     # --- one job --------------------------------------------------------------------------------
 
-    async def _follow(self, job: Job, files: Files) -> None:
+    async def _follow(self, job: Job) -> None:
         try:
-            await self._print(job, files)
+            await self._print(job)
+            await job.files.done()
         finally:
-            files.close()
+            job.files.close()
             self._jobs.pop(job.number, None)
             job.session.end(job.command)
             job.over.set()
         if not job.in_foreground:
             await self._screen.say_above(f"[{job.number}] {ending(job.command.result())}  {job.text}")
 
-    async def _print(self, job: Job, files: Files) -> None:
-        command = job.command
+    async def _print(self, job: Job) -> None:
+        command, files = job.command, job.files
         await job.session.until(command, lambda: command.started or command.is_over)
         if command.started and files.target is not None:
             files.target.begin()

@@ -6,10 +6,13 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from rexec.cli.prompt.rules import Rule, Verdict, rules_of, verdict_of
+from rexec.cli.prompt.rules import Rule, Verdict, choices_of, rules_of, verdict_of
+from rexec.cli.prompt.words import as_bytes
 from rexec.client.async_connect import open_session
+from rexec.client.config import directory
 from rexec.client.greeting import Terms
 from rexec.client.identity import signers
+from rexec.client.request import question
 from rexec.client.streams import MemorySink
 from rexec.errors import ConnectionLost, RexecError
 from rexec.protocol import frames as f
@@ -33,6 +36,7 @@ class Line:
         self.target = target
         self.user = ""
         self.rules: list[Rule] = []
+        self.noticed: Callable[[str], None] | None = None  # told what the server says to a person
         self._terms = terms
         self._passphrase = passphrase
         self._lost = lost
@@ -44,6 +48,7 @@ class Line:
         if self._session is None or self._session.is_lost:
             keys = signers(self.target.home, self.target.identities, os.environ, self._passphrase)
             self._session = await open_session(self.target, keys, self._terms)
+            self._session.noticed = self.noticed
             self.user = self._session.user
             self._watch = asyncio.create_task(self._watched(self._session))
             await self.refresh()
@@ -82,10 +87,15 @@ class Line:
 
     async def judge(self, words: tuple[bytes, ...]) -> Verdict:
         """Ask what the policy says to a command. Raises `RexecError`; no connection is made for it."""
-        verdict = verdict_of(await self._ask(f.Query("explain", words)))
+        verdict = verdict_of(await self._ask(question(self.target, words)))
         if verdict.allowed or verdict.terminal != "only":
             return verdict
-        return verdict_of(await self._ask(f.Query("explain", words, pty=True)))
+        return verdict_of(await self._ask(question(self.target, words, pty=True)))
+
+    async def complete(self, words: tuple[str, ...]) -> list[tuple[str, str]]:
+        """Ask what the last word may become, and what each is for. Raises `RexecError`."""
+        query = f.Query("complete", as_bytes(words), cwd=directory(self.target))
+        return choices_of(await self._ask(query))
 
     async def _ask(self, query: f.Query) -> bytes:
         session = self._session

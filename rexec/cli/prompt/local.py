@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import stat
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -16,16 +18,26 @@ if TYPE_CHECKING:
 
     from rexec.cli.prompt.words import Line
 
+_AGAIN = 0.05  # seconds between looks at a named pipe that nobody reads yet
+
+
+class NoReader(Exception):
+    """A named pipe has nobody at its other end yet."""
+
 
 class Files:
-    """The files that a line names, open; raises `ConfigError`."""
+    """The files that a line names, open; raises `ConfigError`, `NoReader`.
+
+    A named pipe to read from is opened without waiting (fifo(7)): poll(2) tells when somebody writes.
+    """
 
     def __init__(self, line: Line) -> None:
         self.source: FdSource | None = None
         self.target: FileSink | None = None
+        self.reader: subprocess.Popen[bytes] | None = None  # behind a |
         try:
             if line.source is not None:
-                flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY
+                flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
                 self.source = FdSource(_opened(line.source, flags))
             if line.target is not None:
                 self.target = FileSink(line.target, append=line.append)
@@ -33,8 +45,29 @@ class Files:
             self.close()
             raise
 
+    @classmethod
+    async def of(cls, line: Line, interrupted: asyncio.Event) -> Files:
+        """Open them as soon as somebody reads what is to be written. Raises `ConfigError`."""
+        while True:
+            try:
+                return cls(line)
+            except NoReader:
+                try:
+                    await asyncio.wait_for(interrupted.wait(), _AGAIN)
+                except TimeoutError:
+                    continue
+                raise ConfigError(f"{line.target}: nobody reads it") from None
+
+    async def done(self) -> None:
+        """Let the command behind a | come to its end; no thread waits for it, which could outlive us."""
+        self.close()
+        while self.reader is not None and self.reader.poll() is None:
+            await asyncio.sleep(_AGAIN)
+
     def close(self) -> None:
         """Close them; closing twice is no error."""
+        if self.reader is not None and self.reader.stdin is not None:
+            self.reader.stdin.close()
         if self.target is not None:
             self.target.close()
         if self.source is not None and self.source.descriptor >= 0:
@@ -46,7 +79,8 @@ class FileSink(FdSink):
     """Output into a file, which is emptied when the command has been started and not before."""
 
     def __init__(self, path: str, *, append: bool) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | (os.O_APPEND if append else 0)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+        flags |= os.O_APPEND if append else 0
         self._file = _opened(path, flags)
         self._fresh = append
         super().__init__(self._file)
@@ -75,6 +109,8 @@ def _opened(path: str, flags: int) -> int:
     try:
         return os.open(path, flags, 0o666)  # less the user's umask
     except OSError as error:
+        if error.errno == errno.ENXIO and stat.S_ISFIFO(os.stat(path).st_mode):
+            raise NoReader from None
         raise refused(path, error) from None
     except ValueError:
         raise ConfigError(f"{path}: is no path") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
+from rexec.cli.output import alarming
 from rexec.cli.prompt.screen import show
 from rexec.errors import UsageError
 from rexec.text import neutral
@@ -47,7 +48,8 @@ async def help_(shell: Shell, words: list[str]) -> int:
     await shell.line.refresh()
     host = f"{neutral(shell.line.user)}@{neutral(shell.line.target.name)}"
     rows = [_row(rule) for rule in shell.line.rules]
-    _table(f"On {host} you may run:" if rows else f"On {host} you may run nothing.", rows)
+    high = frozenset(_row(rule) for rule in shell.line.rules if rule.danger == "high")
+    _table(f"On {host} you may run:" if rows else f"On {host} you may run nothing.", rows, high)
     _table("Here:", [*_own_rows(), *_MORE])
     return 0
 
@@ -60,10 +62,11 @@ def _row(rule: Rule) -> tuple[str, str]:
     return neutral(rule.text), neutral(rule.about)
 
 
-def _table(head: str, rows: list[tuple[str, str]]) -> None:
+def _table(head: str, rows: list[tuple[str, str]], high: frozenset[tuple[str, str]] = frozenset()) -> None:
     width = min(30, max((len(name) for name, about in rows if about), default=0))
-    lines = [f"  {name:<{width}}  {about}".rstrip() for name, about in rows]
-    show("\n".join([head, *lines]) + "\n")
+    lines = {row: f"  {row[0]:<{width}}  {row[1]}".rstrip() for row in rows}
+    shown = [alarming(lines[row]) if row in high else lines[row] for row in rows]
+    show("\n".join([head, *shown]) + "\n")
 
 
 def _help_of(shell: Shell, name: str) -> int:

@@ -49,6 +49,8 @@ def is_dumb(term: str | None) -> bool:
 class Plain:
     """Reads lines as the terminal edits them."""
 
+    undo = b""  # what gives a terminal back that this was using
+
     def __init__(self) -> None:
         self._coming: asyncio.Future[str] | None = None
 
@@ -104,6 +106,8 @@ class Plain:
 class Editor:
     """Reads lines with prompt_toolkit. A paste of several lines is run line by line; what has a local
     part waits for Enter."""
+
+    undo = b"\x1b[m\x1b[?2004l\x1b[?25h"
 
     def __init__(
         self, history: History | None, completer: Completer, lexer: Colours, help_of: Callable[[str], str]

@@ -22,6 +22,8 @@ class Rule(NamedTuple):
     command: str
     words: tuple[str, ...]  # arguments that can be one thing only, from the first on
     terminal: str  # no, yes, only
+    danger: str = ""  # low, high
+    confirm: bool = False  # whether it wants a text
 
     def shown(self) -> str:
         """Return the rule as one line that steers no terminal."""
@@ -34,6 +36,7 @@ class Verdict(NamedTuple):
     allowed: bool
     reason: str
     terminal: str  # of the rule that decided
+    confirm: str | None = None  # the text that it wants
 
 
 def rules_of(body: bytes) -> list[Rule]:
@@ -49,7 +52,9 @@ def _rule(row: dict[str, Any]) -> Rule:
     command = str(row.get("command", text.split(" ")[0]))
     words = tuple(str(word) for word in row.get("words", ()))
     about = str(row["about"] or "")
-    return Rule(str(row["rule"]), text, about, command, words, str(row.get("pty", "yes")))
+    terminal, danger = str(row.get("pty", "yes")), str(row.get("danger", ""))
+    confirm = row.get("confirm") is not None
+    return Rule(str(row["rule"]), text, about, command, words, terminal, danger, confirm)
 
 
 def verdict_of(body: bytes) -> Verdict:
@@ -58,11 +63,20 @@ def verdict_of(body: bytes) -> Verdict:
         found = json.loads(body)
         lines = [neutral(str(line)) for line in found["lines"]]
         code = int(found["exit_code"])
-        terminal = str(found.get("pty") or "yes")
+        terminal, confirm = str(found.get("pty") or "yes"), found.get("confirm")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise _unreadable() from None
     wanted = "allowed by " if code == 0 else ("denied: ", "not there: ")
-    return Verdict(code == 0, next((line for line in lines if line.startswith(wanted)), ""), terminal)
+    reason = next((line for line in lines if line.startswith(wanted)), "")
+    return Verdict(code == 0, reason, terminal, None if confirm is None else str(confirm))
+
+
+def choices_of(body: bytes) -> list[tuple[str, str]]:
+    """Return the words of an answer to `complete`, and what each is for. Raises `RemoteProtocolError`."""
+    try:
+        return [(str(row["word"]), str(row["about"])) for row in json.loads(body)]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise _unreadable() from None
 
 
 def terminal_of(rules: Sequence[Rule], command: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prompt_toolkit.application import in_terminal
 
-from rexec.client.streams import FdSink
+from rexec.cli.terminal import TerminalSink
 from rexec.text import neutral
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ class Screen:
     def say(self, text: str) -> None:
         """Print a line where the prompt is not shown now."""
         write_all(2, f"rexec: {neutral(text)}\n".encode())
+
+    def say_over(self, text: str) -> None:
+        """Print a line while a command has the terminal, which may be raw."""
+        write_all(2, f"rexec: {neutral(text)}\r\n".encode())
 
     def say_here(self, text: str) -> None:
         """Print a line that is no complaint, where the prompt is not shown now."""
@@ -57,11 +61,13 @@ def write_all(descriptor: int, data: bytes) -> None:
         pass
 
 
-class Shown(FdSink):
+class Shown(TerminalSink):
     """Output of a command in the foreground; `before` is done before the first of it."""
 
-    def __init__(self, descriptor: int, before: Callable[[], None] = lambda: None) -> None:
-        super().__init__(descriptor)
+    def __init__(
+        self, descriptor: int, watch: Callable[[bytes], None], before: Callable[[], None] = lambda: None
+    ) -> None:
+        super().__init__(descriptor, watch)
         self._before = before
         self.tail = b""
 

@@ -94,11 +94,13 @@ class Script:
         self._lines = Lines()
         self._signals = Signals()
         self._code = 0
+        self._interrupted = False
 
     def run(self) -> int:
         """Return the exit code."""
         keys = signers(self._target.home, self._target.identities, os.environ, ask_passphrase)
         session = connect(self._target, keys, say=self._note)
+        session.noticed = self._complain
         self._signals.catch()
         session.wakeup = self._signals.descriptor
         try:
@@ -109,6 +111,8 @@ class Script:
                     break
         finally:
             session.close()
+        if self._interrupted or (self._signals.last == "INT" and not self._code):
+            die_by(signal.SIGINT)
         return self._code or (self._signalled() if self._is_stopped() else 0)
 
     def _is_stopped(self) -> bool:
@@ -178,6 +182,7 @@ class Script:
         if session.closed_sink is command:
             session.close()
             die_by(signal.SIGPIPE)
+        self._interrupted = self._signals.was_interrupted(command.result().signal)
         if self._signals.gave_up and not command.is_over:
             return self._signalled()
         return self._result(command)

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 
 from prompt_toolkit.formatted_text import FormattedText
 
-from rexec.cli.oneshot import target_of
+from rexec.cli.confirmation import question
+from rexec.cli.guardian import Guardian
+from rexec.cli.oneshot import TRUST_ANSWERS, target_of
 from rexec.cli.prompt import own
 from rexec.cli.prompt import words as w
 from rexec.cli.prompt.colours import Colours, Judge, is_own
 from rexec.cli.prompt.completion import Words
-from rexec.cli.prompt.foreground import Foreground
+from rexec.cli.prompt.foreground import Foreground, Parked
 from rexec.cli.prompt.history import open_history
 from rexec.cli.prompt.jobs import Job, Jobs, ending, sinks
 from rexec.cli.prompt.line import Line
 from rexec.cli.prompt.local import Files, ended, start_local
 from rexec.cli.prompt.reader import Cleared, Editor, Plain, is_dumb
 from rexec.cli.prompt.screen import Screen, show
-from rexec.cli.terminal import Guardian
 from rexec.client.greeting import Terms
 from rexec.errors import ConfigError, RexecError, UsageError
 from rexec.text import neutral
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from rexec.client.config import Target
     from rexec.client.result import Result
 
+_INTERRUPTED = 128 + signal.SIGINT
+_STOPPED = 128 + signal.SIGTSTP  # as a shell has it
 SLOW = 2.0  # seconds from which on the prompt says how long a command took
 _SAID = ("lost", "denied", "not_found", "timeout", "ended")  # states whose reason is printed
 
@@ -61,6 +64,7 @@ class Shell:
         self._options = options
         self._screen = Screen()
         self.line = Line(target, Terms(self._trust, self._note), self._passphrase, self._lost)
+        self.line.noticed = self._noticed
         self.jobs = Jobs(self._screen)
         self._judge = Judge(self.line, self._redraw)
         self._foreground = Foreground(
@@ -77,6 +81,7 @@ class Shell:
         self._ended_by = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._reader = Plain() if is_dumb(os.environ.get("TERM")) else self._editor()
+        guardian.hold(self._reader.undo)
 
     def _editor(self) -> Editor:
         target = self.line.target
@@ -85,7 +90,7 @@ class Shell:
         except ConfigError as error:
             history = None
             self._screen.say(f"no history: {error}")
-        completer = Words(lambda: self.line.rules, own.OWN)
+        completer = Words(lambda: self.line.rules, own.OWN, self.line.complete)
         return Editor(history, completer, Colours(self._judge, own.OWN), self._help_line)
 
     async def run(self) -> int:
@@ -116,6 +121,7 @@ class Shell:
     async def _turn(self) -> None:
         """Read a line and obey it."""
         self._judge.forget()
+        self._foreground.interrupts.pressed.clear()  # before: from Enter on, a Ctrl-C is for the command
         self._busy = False
         try:
             text = await self._reader.read(self._message())
@@ -128,13 +134,15 @@ class Shell:
             return
         finally:
             self._busy = True
+        self._foreground.took_over = False
         begun = time.monotonic()
         try:
             await self._obey(text)
         except RexecError as error:
             self._complain(error)
             self.code = error.exit_code
-        self._took = time.monotonic() - begun
+        # what a person spends in a full-screen program says nothing
+        self._took = 0.0 if self._foreground.took_over else time.monotonic() - begun
 
     async def _obey(self, text: str) -> None:
         found = w.line_of(text)
@@ -148,10 +156,32 @@ class Shell:
         self._warned = False
         if found.local is not None:
             self.code = await ended(start_local(found.local))
-        elif found.background:
+            return
+        self._foreground.confirm = await self._confirmation(found)
+        if found.background:
             await self._begin_job(found, text)
-        else:
+            self.code = 0
+            return
+        try:
             self._report(await self._foreground.run(found))
+        except Parked as parked:
+            self.code = self._parked(parked, text)
+
+    async def _confirmation(self, found: w.Line) -> str | None:
+        """Ask for the text that a rule wants, where one does; without it the server denies."""
+        await self.line.session()
+        if not any(rule.confirm for rule in self.line.rules if rule.command == found.words[0]):
+            return None
+        text = (await self.line.judge(w.as_bytes(found.words))).confirm
+        if text is None:
+            return None
+        self._busy = False
+        try:
+            return text if await self._reader.ask(question(text), secret=False) == text else None
+        except (Cleared, EOFError):
+            return None
+        finally:
+            self._busy = True
 
     async def _own(self, found: w.Line) -> int:
         name, *rest = found.words
@@ -162,7 +192,7 @@ class Shell:
         return await own.DOES[name](self, rest)
 
     async def _begin_job(self, found: w.Line, text: str) -> None:
-        files = Files(found)
+        files = await Files.of(found, self._foreground.interrupts.pressed)
         stdout, stderr = sinks()
         try:
             exec_ = self._foreground.exec_of(found.words, stdin=files.source is not None)
@@ -174,23 +204,25 @@ class Shell:
         self._screen.say_here(f"[{job.number}]")
 
     async def foreground_job(self, job: Job) -> int:
-        """Wait for a job, which Ctrl-C ends."""
-        interrupts = self._foreground.interrupts
+        """Wait for a job, which Ctrl-C ends and Ctrl-Z stops."""
         self._screen.say_here(job.text)
-        job.in_foreground = True
-        interrupts.aim(job.session, job.command)
-        waits = [self._loop.create_task(event.wait()) for event in (job.over, interrupts.given_up)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            interrupts.rest()
-            job.in_foreground = False
-            for wait in waits:
-                wait.cancel()
-        if not job.over.is_set():
-            return 130
-        self._report(job.command.result())
-        return self.code
+        result = await self._foreground.resume(job)
+        if result is not None:
+            self._report(result)
+            return self.code
+        if job.is_stopped:
+            show("\n")  # behind the ^Z that the terminal shows
+        self._screen.say_here(job.line)
+        return _STOPPED if job.is_stopped else _INTERRUPTED
+
+    def _parked(self, parked: Parked, text: str) -> int:
+        """Make a job of a command that was stopped."""
+        assert parked.files is not None
+        job = self.jobs.add(text.strip(), parked.session, parked.command, parked.files)
+        job.is_stopped, job.has_keyboard = True, parked.has_keyboard
+        show("\n")  # behind the ^Z that the terminal shows
+        self._screen.say_here(job.line)
+        return _STOPPED
 
     def leave(self, code: int) -> None:
         """End the prompt, unless jobs run that nobody was warned of."""
@@ -253,6 +285,13 @@ class Shell:
             text = f"rexec: {self.line.target.name}: {why}; the next command connects again"
             self._spawn(self._screen.say_above(text))
 
+    def _noticed(self, text: str) -> None:
+        """Say what happened to a command: at once where one is in the foreground."""
+        if self._busy:
+            self._screen.say_over(text)
+        else:
+            self._spawn(self._screen.say_above(f"rexec: {text}"))
+
     # --- signals --------------------------------------------------------------------------------
 
     def _interrupt(self) -> None:
@@ -280,6 +319,7 @@ class Shell:
                 return False
             if answer.strip() in ("yes", fingerprint):
                 return True
+            show(f"{TRUST_ANSWERS}\n")
 
     def _passphrase(self, path: str) -> bytes | None:
         answer = self._asked(f"Passphrase of {neutral(path)}: ", secret=True)

@@ -83,6 +83,11 @@ def parse(line: str) -> Line | Incomplete | Wrong:
         return flaw.found
 
 
+def as_bytes(words: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Return an argument vector as it goes out."""
+    return tuple(word.encode("utf-8", "surrogateescape") for word in words)
+
+
 def quote(words: Sequence[str]) -> str:
     """Return a line that `parse` reads as exactly these words."""
     return " ".join(quote_word(word) for word in words)

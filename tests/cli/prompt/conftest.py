@@ -40,6 +40,7 @@ stty
     pty only
 pwd
     cwd ask '/**'
+stat [--cached={never|default}] {path:/etc/**}
 """
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]|\x1b\][^\x07]*\x07")
 ASKS_WHERE = "\x1b[6n"  # cursor position request; the answer says that there is room below

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rexec.cli.prompt.colours import STYLES, as_bytes, is_own, paint
+from rexec.cli.prompt.colours import STYLES, is_own, paint
 from rexec.cli.prompt.rules import Verdict
 from rexec.cli.prompt.words import Line
 
@@ -51,7 +51,3 @@ def test_only_a_plain_first_word_is_the_prompts_own() -> None:
     assert is_own(Line(("exit",)), {"exit"})
     assert not is_own(Line(("exit",), plain=False), {"exit"})
     assert not is_own(Line(), {"exit"})
-
-
-def test_words_go_out_as_the_bytes_that_were_typed() -> None:
-    assert as_bytes(("\u00fc", "\udcff")) == (b"\xc3\xbc", b"\xff")

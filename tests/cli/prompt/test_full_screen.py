@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,10 @@ RULES = "true\nvim.tiny ...\ntop\ncat\n"
 @pytest.fixture
 def host(make_host: Callable[..., Host]) -> Host:
     return make_host(RULES).start()
+
+
+def child_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
 def edit(terminal: Terminal, file: Path) -> None:
@@ -63,6 +69,21 @@ def test_ctrl_c_in_a_full_screen_program_is_the_programs(
     prompt.wait_for("to exit Vim")
     prompt.child.send(":q!\r")
     assert prompt.ready() == 0
+
+
+@pytest.mark.parametrize("way", ["vi", "client"])
+def test_the_screen_is_given_back_when_vi_is_killed(host: Host, tmp_path: Path, way: str) -> None:
+    """security.md, People's terminals: "A terminal is always restored: after a crash, a kill"."""
+    shell = Terminal(["sh"], host.environment(TERM="xterm", PS1="ready> "))
+    shell.wait_for("ready> ")
+    shell.type(f"{CLIENT} -t {host.address} vim.tiny {tmp_path / 'fourth.txt'}\r")
+    shell.wait_for("~.*~.*~")
+    os.kill(child_of(host.runner_pid() if way == "vi" else shell.child.pid), signal.SIGKILL)
+    shell.child.expect_exact("\x1b[?1049l")
+    assert "\x1b[?1049h" in shell.seen
+    shell.type("\r")
+    shell.wait_for("ready> ")
+    shell.end()
 
 
 def test_the_terminal_is_as_before_after_vi_with_t(host: Host, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rexec.cli.prompt.rules import Rule, Verdict, rules_of, terminal_of, verdict_of
+from rexec.cli.prompt.rules import Rule, Verdict, choices_of, rules_of, terminal_of, verdict_of
 from rexec.errors import RemoteProtocolError
 
 ROW = {
@@ -60,3 +60,13 @@ def test_a_terminal_is_certain_where_all_rules_of_a_command_agree() -> None:
     assert terminal_of(rules, "a") == "no"
     assert terminal_of(rules, "b") is None
     assert terminal_of(rules, "c") is None
+
+
+def test_choices_are_read() -> None:
+    assert choices_of(b'[{"word": "a", "about": "b", "more": false}]') == [("a", "b")]
+
+
+@pytest.mark.parametrize("body", [b"", b"1", b"[1]", b'[{"word": 1}]', b"[" * 100_000])
+def test_choices_that_cannot_be_read_are_the_servers_fault(body: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        choices_of(body)

@@ -211,6 +211,25 @@ def test_tilde_dot_ends_a_stuck_program_and_keeps_the_prompt(prompt: Prompt, key
     assert "\na\n" in prompt.run("echo a")
 
 
+FULL_SCREEN = "sh -c 'printf \"\\033[?1049h\\033[?1000h\"; echo $$ in; read x'"
+
+
+def test_the_screen_of_a_program_that_was_killed_is_given_back(prompt: Prompt) -> None:
+    """security.md, People's terminals: "A terminal is always restored: after a crash, a kill"."""
+    prompt.type(f"{FULL_SCREEN}\r")
+    leader = int(prompt.wait_for(r"(\d+) in")[1])
+    os.kill(leader, signal.SIGKILL)
+    prompt.child.expect_exact("\x1b[?1000l\x1b[?1049l")
+    assert prompt.ready() == 137
+
+
+def test_the_screen_is_given_back_when_the_prompt_is_killed(prompt: Prompt) -> None:
+    prompt.type(f"{FULL_SCREEN}\r")
+    prompt.wait_for(r"\d+ in")
+    prompt.child.kill(signal.SIGKILL)
+    prompt.child.expect_exact("\x1b[?2004l\x1b[?25h\x1b[?1000l\x1b[?1049l")
+
+
 @pytest.mark.parametrize(
     ("line", "terminal"),
     [("id", None), ("python3 -c 'import os; print(os.isatty(1))'", "True"),
@@ -310,12 +329,22 @@ def test_own_commands_take_no_operators(prompt: Prompt) -> None:
 
 def test_completion_offers_what_may_be_run(prompt: Prompt) -> None:
     prompt.type("gi\t")
-    prompt.wait_for("git")
+    prompt.wait_for('denied: "git"')
     prompt.type(" sta\t")
-    prompt.wait_for("status")
+    prompt.wait_for("allowed by cmds.txt:")
     prompt.type("\r")
     prompt.ready()
     assert "git status" in (Path(prompt.history).read_text())
+
+
+def test_completion_offers_options_and_names_of_files_there(prompt: Prompt) -> None:
+    """cli.md: "completion of what this user may run (and of option words its rules list)"."""
+    prompt.type("stat --cached=ne\t")
+    prompt.wait_for('denied: "stat --cached=never"')
+    prompt.type(" /etc/ld.so.conf.\t")
+    prompt.wait_for("allowed by cmds.txt:")
+    prompt.type("\r")
+    assert prompt.ready() == 0
 
 
 def test_a_long_command_says_how_long(prompt: Prompt) -> None:
@@ -349,6 +378,84 @@ def test_jobs_are_listed_signalled_and_waited_for(prompt: Prompt) -> None:
     prompt.wait_for(r"\[130\]")
     assert "no job" in prompt.run("fg 7")
     assert "no signal" in prompt.run("kill -FROB 1")
+
+
+def test_a_job_begun_is_no_failure(prompt: Prompt) -> None:
+    prompt.run("false")
+    assert prompt.code == 1
+    prompt.run("sleep 60 &")
+    assert prompt.code == 0
+
+
+COUNTING = "sh -c 'echo $$; while read x; do echo got $x; done'"
+
+
+def stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def test_ctrl_z_stops_a_command_without_a_terminal_and_fg_goes_on(shared: Host, open_prompt: Open) -> None:
+    """POSIX.1-2017, XCU fg: "move a background job into the foreground", here with its keyboard."""
+    prompt = open_prompt(shared, "-T")
+    prompt.type(f"{COUNTING}\r")
+    leader = int(prompt.wait_for_line(r"(\d+)")[1])
+    prompt.type("one\r")
+    prompt.wait_for_line("got one")
+    prompt.press("z")
+    prompt.wait_for_line(r"\[1\] stopped  sh -c .*")
+    assert prompt.ready() == 148
+    wait_until(lambda: stopped(leader), "the command is stopped")
+    assert "\na\n" in prompt.run("echo a")
+    assert "[1] stopped" in prompt.run("jobs")
+    prompt.type("fg\r")
+    prompt.wait_for_line("sh -c .*")
+    prompt.type("two\r")
+    prompt.wait_for_line("got two")
+    prompt.press("z")
+    prompt.wait_for_line(r"\[1\] stopped  sh -c .*")
+    assert prompt.ready() == 148
+    prompt.type("kill 1\r")
+    prompt.wait_for(r"\[1\] died by TERM")
+    assert processes_of(leader) == []
+
+
+def test_a_stopped_command_keeps_its_file_and_its_pipe(prompt: Prompt, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    line = f"sh -c 'echo begun; while ! test -e {go}; do sleep 0.05; done; echo over'"
+    for behind, shown in (("> out", tmp_path / "out"), ("| cat > piped", tmp_path / "piped")):
+        prompt.type(f"{line} {behind}\r")
+        wait_until(lambda path=shown: path.exists() and path.read_text(), "it has begun")  # type: ignore[misc]
+        prompt.press("z")
+        assert prompt.ready() == 148
+        go.touch()
+        assert shown.read_text() == "begun\n"
+        prompt.run("fg")
+        assert prompt.code == 0
+        wait_until(lambda path=shown: path.read_text() == "begun\nover\n", "all of it")  # type: ignore[misc]
+        go.unlink()
+
+
+def test_a_named_pipe_keeps_nobody_from_typing(prompt: Prompt, tmp_path: Path) -> None:
+    """fifo(7): to open one waits for the other end; here it is Ctrl-C that must not."""
+    os.mkfifo(tmp_path / "fifo")
+    for line, code in (("cat < fifo", 130), ("echo a > fifo", 2)):
+        prompt.type(f"{line}\r")
+        wait_until(lambda: " icanon" in modes_of(prompt), "the prompt has let go of the terminal")
+        prompt.press("c")
+        assert prompt.ready() == code
+    prompt.type("cat < fifo\r")
+    (tmp_path / "fifo").write_text("from afar\n")
+    prompt.wait_for_line("from afar")
+    assert prompt.ready() == 0
+    prompt.type("echo b > fifo\r")
+    assert (tmp_path / "fifo").read_text() == "b\n"
+    assert prompt.ready() == 0
+
+
+def test_the_time_in_a_full_screen_program_says_nothing(prompt: Prompt) -> None:
+    prompt.type("sh -c 'printf \"\\033[?1049h\\033[?1049l\"; sleep 2'\r")
+    prompt.ready()
+    assert prompt.child.match["took"] is None  # type: ignore[index]
 
 
 def test_leaving_with_jobs_is_asked_twice(prompt: Prompt) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rexec.cli.prompt.words import Incomplete, Line, Wrong, line_of, logical_lines, parse, quote
+from rexec.cli.prompt.words import Incomplete, Line, Wrong, as_bytes, line_of, logical_lines, parse, quote
 
 MEANINGS = [
     ("", Line()),
@@ -151,3 +151,7 @@ LOGICAL = [
 @pytest.mark.parametrize(("text", "lines"), LOGICAL)
 def test_a_text_is_cut_where_a_line_ends(text: str, lines: list[str]) -> None:
     assert logical_lines(text) == lines
+
+
+def test_words_go_out_as_the_bytes_that_were_typed() -> None:
+    assert as_bytes(("\u00fc", "\udcff")) == (b"\xc3\xbc", b"\xff")

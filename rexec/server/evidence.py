@@ -1,0 +1,264 @@
+"""What the runner writes down: decisions before anything runs, ends, reloads, escapes.
+
+Where the log is `required` and cannot be written, nothing runs; else the server says so on stderr and
+goes on, and the log says how much is missing as soon as it can be written again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from rexec import __version__, files
+from rexec.audit import receipt, segments
+from rexec.audit.chain import moment
+from rexec.audit.journal import Journal
+from rexec.errors import ConfigError
+from rexec.limits import AUDIT_WORDS_MAX
+from rexec.server.ticket import NO_TICKET, Asked, Tape, Ticket, tape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rexec.audit.log import Log
+    from rexec.auth.private import PrivateKey
+    from rexec.policy.rules import Permit
+    from rexec.process.child import Ending, NotStarted
+    from rexec.protocol.frames import Cause
+    from rexec.server.config import Settings
+    from rexec.server.holdings import Holdings
+    from rexec.server.orders import Drained, Start
+    from rexec.server.seats import Seat
+
+AUDIT = "audit"
+_NEIGHBOURS = 64  # servers that may share one home
+
+
+class Refused(Exception):
+    """The log is required and could not be written; says why."""
+
+
+class Evidence:
+    """The audit log as the runner sees it; `journal` is None where there is none."""
+
+    def __init__(self, journal: Journal | None, log: Log, *, required: bool = False) -> None:
+        self.journal = journal
+        self.required = required
+        self._log = log
+        self._key: PrivateKey | None = None
+
+    def begin(self, held: Holdings) -> None:
+        """Write that the server starts."""
+        if self.journal is not None:
+            policy = held.policy
+            self._key = held.host_key()
+            self.journal.begin(
+                self._key,
+                version=__version__,
+                pid=os.getpid(),
+                policy=policy.name,
+                generation=policy.generation,
+                rules=len(policy.rules),
+            )
+
+    def decided(
+        self,
+        event: str,
+        seat: Seat | None,
+        order: Start,
+        rule: str | None,
+        generation: str,
+        words: Iterable[str],
+        permit: Permit | None = None,
+        **more: object,
+    ) -> Ticket:
+        """Write a decision; return what its end needs. Raises `Refused`."""
+        if self.journal is None:
+            return NO_TICKET
+        logged = list(words)
+        taped, about = self._granted(self.journal, order, permit)
+        number = self.journal.write(
+            event,
+            **_who(seat),
+            rule=rule,
+            generation=generation,
+            **_words(logged),
+            **about,
+            **more,
+        )
+        asked = Asked(receipt.words_hash(order.words), logged) if permit and order.receipt else None
+        ticket = Ticket(number, taped, asked)
+        needed = permit is not None and (self.required or asked is not None)
+        if needed and not (number and (not self.required or self.journal.sync())):
+            ticket.discard()
+            raise Refused(self.journal.trouble)
+        return ticket
+
+    def _granted(
+        self, journal: Journal, order: Start, permit: Permit | None
+    ) -> tuple[Tape | None, dict[str, object]]:
+        """Begin what a permit asks for besides; return it, and what the record says of it."""
+        if permit is None:
+            return None, {}
+        about: dict[str, object] = {"cwd": permit.cwd, "as": permit.account.name}
+        if permit.pty is not None:
+            about["pty"] = permit.pty
+        name = f"{journal.head.seq + 1:012d}-{os.urandom(4).hex()}.cast"
+        try:
+            taped = tape(journal.directory, name, permit, order.pty, required=self.required)
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            self._log.event("audit", result="lost", why=f"recording: {why}")
+            if self.required:
+                raise Refused(f"its recording: {why}") from None
+            return None, {**about, "recording_lost": why}
+        return taped, about if taped is None else {**about, "recording": taped.name}
+
+    def ended(
+        self,
+        ticket: Ticket,
+        user: str,
+        permit: Permit,
+        cause: Cause,
+        drained: Drained,
+        ending: Ending,
+        seconds: float,
+    ) -> bytes:
+        """Write how a command ended; return the receipt for it where the client asked for one."""
+        if self.journal is None:
+            return b""
+        told: dict[str, object] = {
+            "user": user,
+            "rule": permit.rule.label,
+            "cause": cause.name.lower(),
+            "exit": None if ending.signal else ending.status,
+            "signal": ending.signal,
+            "stdin": drained.stdin,
+            "stdout": drained.stdout,
+            "stderr": drained.stderr,
+        }
+        self.journal.write(
+            "end", of=ticket.number, **told, seconds=round(seconds, 6), **_taped(ticket, drained)
+        )
+        if ticket.asked is None or self._key is None:
+            return b""
+        head = self.journal.head
+        return receipt.make(
+            self._key,
+            ticket.asked.argv_sha256,
+            ticket.asked.logged,
+            **told,
+            time=moment(time.time_ns()),
+            decision=ticket.number,
+            head={"seq": head.seq, "hash": head.hash},
+        )
+
+    def failed(self, ticket: Ticket, user: str, rule: str, failure: NotStarted) -> None:
+        """Write that a permitted program could not be started."""
+        self.event(
+            "end", of=ticket.number, user=user, rule=rule, cause="failed", exit=failure.exit_code,
+            why=failure.message,
+        )  # fmt: skip
+
+    def event(self, event: str, **fields: object) -> int:
+        """Write anything else."""
+        return 0 if self.journal is None else self.journal.write(event, **fields)
+
+    def reloaded(self, held: Holdings, result: str, **more: object) -> None:
+        """Write that the files were read again, and with which result."""
+        if self.journal is not None:
+            self.journal.write("reload", result=result, generation=held.policy.generation, **more)
+            self._key = self.journal.key = held.host_key()
+
+    def wait(self, other: float | None) -> float | None:
+        """Return the seconds until the log or something `other` has to be looked at."""
+        mine = None if self.journal is None else self.journal.wait()
+        return other if mine is None else mine if other is None else min(mine, other)
+
+    def tick(self) -> None:
+        """Do what the clock asks for."""
+        if self.journal is not None:
+            self.journal.tick()
+
+    def close(self, why: str) -> None:
+        """Write that the server stops."""
+        if self.journal is not None:
+            self.journal.close(why)
+
+    def forget(self) -> None:
+        """Leave the log to the other process."""
+        if self.journal is not None:
+            self.journal.forget()
+
+
+def _who(seat: Seat | None) -> dict[str, object]:
+    if seat is None:
+        return {"user": None, "key": None, "from": None}
+    who = seat.principal
+    return {"user": who.user, "key": who.fingerprint, "from": seat.peer or "unix", "connection": seat.ends}
+
+
+def _taped(ticket: Ticket, drained: Drained) -> dict[str, object]:
+    """Return what a record says of a recording that is over."""
+    if ticket.tape is None:
+        return {}
+    found = drained.recorded
+    if found is not None and not found.whole:
+        ticket.tape.cut(found.size)
+    if found is None:  # the listener is gone, or could not take it
+        return {"recording": ticket.tape.name, "recording_whole": False}
+    return {
+        "recording": ticket.tape.name,
+        "recording_bytes": found.size,
+        "recording_sha256": found.sha256[:32].hex(),
+        "recording_whole": found.whole,
+    }
+
+
+def _words(words: list[str]) -> dict[str, object]:
+    """Return an argument vector as records have it: whole, or its beginning and a hash of all of it."""
+    room, kept = AUDIT_WORDS_MAX, 0
+    for word in words:
+        room -= 6 * len(word) + 3  # a character takes six bytes at most, a word its quotes and comma
+        if room < 0:
+            break
+        kept += 1
+    else:
+        return {"argv": words}
+    data = (word.encode("utf-8", "surrogateescape") for word in words)
+    return {"argv": words[:kept], "argc": len(words), "argv_sha256": receipt.words_hash(data)}
+
+
+def opened(settings: Settings, log: Log) -> Evidence:
+    """Open the log that the settings name. Raises `ConfigError`."""
+    required = settings.audit == "required"
+    if settings.audit_dir is not None:
+        files.ensure_home(settings.audit_dir)
+        return Evidence(_journal(settings, settings.audit_dir, log), log, required=required)
+    try:
+        return Evidence(_in_home(settings, log), log, required=required)
+    except ConfigError as error:
+        if required:
+            raise
+        log.event("audit", result="none", why=str(error))
+        return Evidence(None, log)
+
+
+def _in_home(settings: Settings, log: Log) -> Journal:
+    """Open the log in the home; a second server on the same home has one of its own."""
+    for number in range(1, _NEIGHBOURS + 1):
+        path = os.path.join(settings.home, AUDIT if number == 1 else f"{AUDIT}-{number}")
+        files.ensure_home(path)
+        try:
+            return _journal(settings, path, log)
+        except segments.Busy:
+            pass
+    raise segments.Busy(f"{settings.home}: more than {_NEIGHBOURS} servers", hint="--audit-dir DIR")
+
+
+def _journal(settings: Settings, path: str, log: Log) -> Journal:
+    def complain(why: str) -> None:
+        log.event("audit", result="lost", why=why)
+
+    return Journal(path, complain, size_max=settings.audit_size)

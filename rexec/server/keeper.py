@@ -1,0 +1,66 @@
+"""The keeper: the runner's parent, which ends what a runner that died leaves behind.
+
+The listener could not: it may be another user by then, and its fence lets it signal nobody. When the
+runner dies by itself, its children and every orphan below them come to the nearest subreaper above
+(prctl(2)), which is this process. It holds nothing but stderr, and does nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from rexec.process.orphans import become_subreaper, children_by_parent
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from typing import NoReturn
+
+
+def keep(end: socket.socket, be_runner: Callable[[], NoReturn]) -> NoReturn:
+    """Fork the runner, which alone keeps `end`, wait for it, and never return."""
+    code = 1
+    try:
+        _settle()
+        runner = os.fork()
+        if not runner:
+            be_runner()
+        end.close()  # or the listener would never see the runner's end go
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        code = _outlive(runner)
+    finally:
+        os._exit(code)
+
+
+def _settle() -> None:
+    """Leave the terminal and its signals to the listener, and become the parent of orphans."""
+    os.setsid()
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    become_subreaper()
+
+
+def _outlive(runner: int) -> int:
+    """Wait for the runner; where it did not end in order, end all that was below it."""
+    _, status = os.waitpid(runner, 0)
+    code = os.waitstatus_to_exitcode(status)
+    while code and _kill_children():
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            break
+    return 1 if code else 0
+
+
+def _kill_children() -> bool:
+    """Kill every child; False where none is left that can be: whose parent was killed comes here next."""
+    reached = False
+    for pid in children_by_parent(os.getpid()):
+        try:
+            os.kill(pid, signal.SIGKILL)
+            reached = True
+        except PermissionError:
+            pass  # somebody else by a set-uid program
+    return reached

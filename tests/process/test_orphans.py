@@ -1,0 +1,175 @@
+"""Who a command leaves behind: found by its mark, whatever it does to itself."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import struct
+import subprocess
+import time
+
+import pytest
+
+from rexec.process import orphans
+from rexec.process.orphans import Marks, Orphanage, children_by_parent, is_reaped, kill_marked, mark_of, send
+from tests.process.alone import alone, spawn
+
+FOR_EVER = 1000  # seconds
+
+
+def sleep() -> None:
+    time.sleep(FOR_EVER)
+
+
+def test_every_mark_is_new_and_lower() -> None:
+    def test() -> None:
+        marks = Marks()
+        found = [marks.renew() for _ in range(100)]
+        assert found == sorted(set(found), reverse=True)
+        assert mark_of(os.getpid()) == found[-1]
+
+    alone(test)
+
+
+def test_two_servers_have_marks_of_their_own() -> None:
+    """A server that a command starts makes marks below the command's: they do not meet."""
+
+    def test() -> None:
+        ours = Marks()
+        mine = ours.renew()
+        reading, writing = os.pipe()
+
+        def make() -> None:
+            theirs = Marks()
+            below = [theirs.renew() for _ in range(1000)]
+            os.write(writing, struct.pack("QQ", max(below), min(below)))
+
+        os.waitpid(spawn(make), 0)
+        highest, lowest = struct.unpack("QQ", os.read(reading, 16))
+        assert highest < mine
+        assert not any(lowest <= ours.renew() <= highest for _ in range(1000))
+
+    alone(test)
+
+
+@pytest.mark.parametrize("limit", [0, 5])
+def test_where_the_limit_is_low_marks_end_at_nothing(limit: int) -> None:
+    def test() -> None:
+        resource.setrlimit(10, (limit, limit))
+        marks = Marks()
+        assert [marks.renew(), marks.renew()] == [0, 0]
+
+    alone(test)
+
+
+def test_a_mark_is_inherited_whatever_a_process_does() -> None:
+    """security.md, Processes: "double fork and setsid to escape the group"."""
+
+    def test() -> None:
+        mark = Marks().renew()
+        orphanage = Orphanage()
+        reading, writing = os.pipe()
+
+        def wiped() -> None:
+            os.setsid()
+            os.write(writing, b"x")
+            os.execve("/bin/sleep", ["x", str(FOR_EVER)], {})
+
+        child = spawn(lambda: spawn(wiped, session=False))
+        os.read(reading, 1)
+        assert os.waitpid(child, 0)
+        (orphan,) = orphanage.orphans(())
+        assert mark_of(orphan) == mark
+        kill_marked(mark)
+        while not is_reaped(orphan):
+            os.sched_yield()
+        assert orphanage.orphans(()) == []
+        orphanage.close()
+
+    alone(test)
+
+
+def test_only_who_bears_the_mark_is_killed_and_never_we_ourselves() -> None:
+    def test() -> None:
+        marks = Marks()
+        marks.renew()
+        other = spawn(sleep)
+        mark = marks.renew()
+        mine = spawn(sleep)
+        kill_marked(mark)  # which this process bears as well
+        assert os.waitstatus_to_exitcode(os.waitpid(mine, 0)[1]) == -signal.SIGKILL
+        assert not is_reaped(other)
+        send(other, signal.SIGKILL)
+        os.waitpid(other, 0)
+
+    alone(test)
+
+
+def test_those_who_are_known_are_no_orphans() -> None:
+    def test() -> None:
+        orphanage = Orphanage()
+        known = spawn(sleep)
+        assert orphanage.orphans({known}) == []
+        other = spawn(sleep)
+        assert orphanage.orphans({known}) == [other]
+        assert sorted(orphanage.orphans({})) == sorted((known, other))
+        for pid in (known, other):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+    alone(test)
+
+
+def test_a_kernel_without_a_list_of_children_is_asked_for_every_parent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def test() -> None:
+        real = os.open
+        monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(FileNotFoundError()))
+        orphanage = Orphanage()
+        monkeypatch.setattr(os, "open", real)
+        first, second = spawn(sleep), spawn(sleep)
+        assert orphanage.orphans({first}) == [second]
+        assert sorted(children_by_parent(os.getpid())) == sorted((first, second))
+        for pid in (first, second):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        orphanage.close()
+
+    alone(test)
+
+
+def test_more_orphans_than_one_read_brings_are_all_listed() -> None:
+    def test() -> None:
+        orphanage = Orphanage()
+        pids = [spawn(sleep, session=False) for _ in range(1500)]
+        assert sorted(orphanage.orphans({0})) == sorted(pids)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+    alone(test)
+
+
+def test_a_process_that_is_not_there_has_no_mark() -> None:
+    with subprocess.Popen(["true"]) as done:
+        pass
+    assert mark_of(done.pid) == -1
+    assert is_reaped(done.pid)
+    send(done.pid, 0)
+    assert orphans._mark_as_listed(done.pid) == -1
+    assert orphans._mark_as_listed(os.getpid()) == mark_of(os.getpid())
+
+
+def test_a_mark_can_be_read_where_the_limit_may_not() -> None:
+    """A set-uid program is somebody else, and is still known by the list that proc(5) shows to all."""
+
+    def test() -> None:
+        mark = Marks().renew()
+        pid = spawn(sleep)
+        assert orphans._mark_as_listed(pid) == mark
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+    alone(test)

@@ -1,0 +1,145 @@
+"""Whoever tries to leave the fence of a rule is refused, and log, audit and user are told."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+from collections.abc import Callable
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from rexec.process.fence import features
+from tests.regress.conftest import Host
+
+RULES = """\
+sh ...
+    noexec
+python3 ...
+    noexec
+bash ...
+    exec-only /bin/true
+perl ...
+    confine ro /usr net none
+true
+"""
+
+
+@pytest.fixture
+def fenced(make_host: Callable[..., Host]) -> Host:
+    """A server with fenced rules, on a kernel that has what they ask for."""
+    assert "seccomp" in features()
+    return make_host(RULES).start()
+
+
+def test_an_attempt_is_told_by_a_line_that_names_the_rule(fenced: Host) -> None:
+    """issue: "an attempt to leave is an audit event that names the path, and a line on the user's stderr"."""
+    done = fenced.run("sh", "-c", "/bin/echo out; echo in")
+    assert done.stdout == b"in\n"
+    assert b"rexec: cmds.txt:1 is noexec: /bin/echo was not started\n" in done.stderr
+    line = fenced.wait_for("rexec-server: escape ")
+    assert line.endswith(" rule=cmds.txt:1 path=/bin/echo option=noexec")
+
+
+def test_the_line_is_not_output_of_the_command(fenced: Host) -> None:
+    """cli.md: "stdout carries the command's bytes and nothing else": and stderr is counted without it."""
+    found = fenced.object("sh", "-c", "/bin/echo out 2>/dev/null; exec 2>/dev/null; /bin/echo; exit 3")
+    assert (found["state"], found["exit_code"], found["stdout"], found["stderr"]) == ("failed", 3, "", "")
+
+
+def test_an_attempt_is_a_record_of_the_audit(fenced: Host) -> None:
+    """issue: "audit event that names the path"; it is tied to its decision."""
+    fenced.run("sh", "-c", "/bin/echo out; echo")
+    fenced.wait_for("rexec-server: end ")
+    (log,) = fenced.home.glob("audit/*.jsonl")
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    (escape,) = [record for record in records if record.get("event") == "escape"]
+    (allow,) = [record for record in records if record.get("event") == "allow"]
+    assert (escape["rule"], escape["path"], escape["option"]) == ("cmds.txt:1", "/bin/echo", "noexec")
+    assert escape["of"] == allow["seq"]
+
+
+def test_one_that_tries_in_a_loop_is_counted(fenced: Host) -> None:
+    """security.md, Processes: no flood of a log: ten lines, and how many more there were."""
+    script = "import os\nfor _ in range(500):\n  try: os.execv('/bin/true', ['true'])\n  except OSError: pass"
+    done = fenced.run("python3", "-c", script)
+    assert done.returncode == 0
+    assert done.stderr.count(b"rexec: cmds.txt:3 is noexec: /bin/true was not started\n") == 10
+    assert done.stderr.endswith(b"rexec: cmds.txt:3 refused 490 more attempts\n")
+    fenced.wait_for("rexec-server: end ")
+    assert fenced.count("rexec-server: escape ") == 11
+    assert fenced.count("rexec-server: escape .* more=490$") == 1
+
+
+def test_a_name_that_steers_terminals_is_harmless(fenced: Host, tmp_path: Path) -> None:
+    """security.md, People's terminals: "what rexec itself prints is neutralised"."""
+    program = tmp_path / "\x1b[2J\n"
+    program.write_bytes(b"#!/bin/true\n")
+    program.chmod(0o755)
+    script = f"import os\ntry: os.execv({str(program)!r}, ['x'])\nexcept OSError: pass"
+    done = fenced.run("python3", "-c", script)
+    assert done.returncode == 0
+    assert done.stderr.count(b"\n") == 1
+    assert done.stderr.decode().strip().isprintable()
+
+
+def test_at_a_terminal_the_line_ends_with_a_return(fenced: Host) -> None:
+    """cli.md: "the terminal is raw for the time of the command": a line of ours is one there, too."""
+    words = fenced.words("sh", "-c", "/bin/echo; echo in", options=("-t",))
+    pid, master = pty.fork()
+    if not pid:
+        os.execve(words[0], words, fenced.environment(TERM="xterm"))
+    seen = b""
+    try:
+        while True:
+            seen += os.read(master, 4096)
+    except OSError:
+        pass
+    assert os.waitpid(pid, 0)[1] == 0
+    os.close(master)
+    assert b"rexec: cmds.txt:1 is noexec: /bin/echo was not started\r\n" in seen
+
+
+def test_the_rest_of_the_server_goes_on_meanwhile(fenced: Host) -> None:
+    """security.md, Processes: one that asks for ever takes nobody's turn."""
+    script = "import os\nwhile 1:\n  try: os.execv('/bin/true', ['true'])\n  except OSError: pass"
+    with fenced.popen("python3", "-c", script) as client:
+        fenced.wait_for("rexec-server: escape ", count=10)
+        assert [fenced.run("true").returncode for _ in range(5)] == [0] * 5
+        client.terminate()
+    fenced.wait_for("rexec-server: end .*status=(gone|TERM)")
+
+
+def test_what_is_listed_is_started_and_nothing_else(fenced: Host) -> None:
+    """allow-list.md: `exec-only PATH...`."""
+    done = fenced.run("bash", "-c", "/bin/true && echo yes; /bin/echo no")
+    assert done.stdout == b"yes\n"
+    assert b"rexec: cmds.txt:5 is exec-only: /bin/echo was not started\n" in done.stderr
+
+
+def test_a_socket_is_told_as_well(fenced: Host) -> None:
+    """allow-list.md: `confine ... [net none]`."""
+    done = fenced.run("perl", "-e", "use Socket; socket(S, PF_INET, SOCK_STREAM, 0) or print 'none'")
+    assert (done.returncode, done.stdout) == (0, b"none")
+    assert b"rexec: cmds.txt:7 has net none: a socket (AF_INET) was not opened\n" in done.stderr
+
+
+def test_a_script_is_told_with_its_line(fenced: Host) -> None:
+    """cli.md, The prompt: "Without a terminal on stdin it reads one command a line"."""
+    done = fenced.run(input=b"true\nsh -c '/bin/echo; exit 0'\n")
+    assert done.returncode == 0
+    where = f"rexec: {fenced.address}: stdin:2: "
+    assert f"{where}cmds.txt:1 is noexec: /bin/echo was not started\n" in done.stderr.decode()
+
+
+def test_the_prompt_tells_it_too(fenced: Host) -> None:
+    """cli.md, The prompt: a line of rexec's own, at the margin."""
+    words = fenced.words()
+    with pexpect.spawn(words[0], words[1:], env=fenced.environment(TERM="xterm"), timeout=60) as prompt:
+        prompt.expect(">")
+        prompt.send("sh -c '/bin/echo; exit 0'\r")
+        prompt.expect_exact("rexec: cmds.txt:1 is noexec: /bin/echo was not started\r\n")
+        prompt.send("exit\r")
+        prompt.expect(pexpect.EOF)
