@@ -66,7 +66,7 @@ def prepare(place: Path) -> None:
 def start_server(place: Path) -> subprocess.Popen[bytes]:
     """Start the server, and call its address web1."""
     words = [str(BIN / "rexec-server"), "--allow-list", str(place / "cmds.txt"), "--listen", "127.0.0.1:0"]
-    server = subprocess.Popen(words, env=environment(place), stderr=subprocess.PIPE)
+    server = subprocess.Popen(words, env=environment(place), stderr=subprocess.PIPE, bufsize=0)  # for select
     assert server.stderr is not None
     while select.select([server.stderr], [], [], PATIENCE)[0] and (line := server.stderr.readline()):
         if found := re.search(rb"listening on (127\.0\.0\.1:\d+)", line):

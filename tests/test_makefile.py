@@ -72,7 +72,18 @@ def test_no_python_gets_one_line(clone: Path) -> None:
 def test_make_alone_lists_its_targets(clone: Path) -> None:
     made = run(clone, "make")
     assert made.returncode == 0
-    for target in ("venv", "demo", "demo-stop", "test", "test-system", "check", "format", "clean"):
+    for target in (
+        "venv",
+        "demo",
+        "demo-stop",
+        "test",
+        "test-system",
+        "fuzz",
+        "soak",
+        "check",
+        "format",
+        "clean",
+    ):
         assert f"make {target} " in made.stdout
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from rexec.limits import MATCHED_MAX
 from rexec.policy.wording import quoted
 
 TYPE_CHECKING = False
@@ -158,6 +159,8 @@ class Miss(NamedTuple):
 
     def said(self, words: Sequence[str]) -> str:
         """Say it of these words: those that were matched, or what may be shown of them."""
+        if self.position > len(words):
+            return f"more than {MATCHED_MAX:,} arguments"
         if self.position == len(words):
             return f"missing argument {self.expected}"
         word = quoted(words[self.position])
@@ -166,8 +169,15 @@ class Miss(NamedTuple):
         return f"argument {self.position} is {word}, not {self.expected}"
 
 
+def _are_too_many(patterns: Iterable[Pattern], words: Sequence[str]) -> bool:
+    """Tell whether these are more than a row that looks at each of them is asked to judge."""
+    return len(words) > MATCHED_MAX + 1 and not all(isinstance(pattern, Plain) for pattern in patterns)
+
+
 def match(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") -> list[Span] | None:
     """Match the arguments ``words[1:]``; give what each pattern took, None unless they take exactly all."""
+    if _are_too_many(patterns, words):
+        return None
     reached: Mapping[int, int] = _START
     steps = []
     for pattern in patterns:
@@ -186,8 +196,10 @@ def match(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") ->
     return spans
 
 
-def wants(patterns: Iterable[Pattern], words: Sequence[str], base: str) -> Iterator[Want]:
+def wants(patterns: Sequence[Pattern], words: Sequence[str], base: str) -> Iterator[Want]:
     """Give all the places at which one of the patterns would take an argument, those in vain included."""
+    if _are_too_many(patterns, words):
+        return
     reached: Mapping[int, int] = _START
     for pattern in patterns:
         if not reached:
@@ -196,8 +208,10 @@ def wants(patterns: Iterable[Pattern], words: Sequence[str], base: str) -> Itera
         reached = pattern.ends(words, reached, base)
 
 
-def reach(patterns: Iterable[Pattern], words: Sequence[str], base: str = "/") -> int:
+def reach(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") -> int:
     """Give the last index up to which the patterns take the words, for a quick comparison of rules."""
+    if _are_too_many(patterns, words):
+        return len(words)
     reached: Mapping[int, int] = _START
     at = 1
     for pattern in patterns:
@@ -208,8 +222,10 @@ def reach(patterns: Iterable[Pattern], words: Sequence[str], base: str = "/") ->
     return at
 
 
-def miss(patterns: Iterable[Pattern], words: Sequence[str], base: str = "/") -> Miss:
+def miss(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") -> Miss:
     """Say where words that do not match leave the patterns: the furthest place where others were wanted."""
+    if _are_too_many(patterns, words):
+        return Miss(len(words) + 1, "")
     starts, reached = _START, _START
     tried: list[Pattern] = []
     for pattern in patterns:

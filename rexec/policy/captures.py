@@ -43,19 +43,21 @@ def logged_of(rule: Rule, words: tuple[str, ...], spans: Sequence[Span]) -> tupl
     return tuple(logged)
 
 
-def hidden(rules: Iterable[Rule], words: tuple[str, ...]) -> tuple[str, ...]:
-    """Give words that no rule took as logs may show them.
+def hidden(rules: Iterable[Rule], words: tuple[str, ...], own: Iterable[Rule] = ()) -> tuple[str, ...]:
+    """Give words that no rule took as logs and the asker may see them.
 
     Where one of the rules has something to hide, which word it would have been is not known: then only
-    words that stand in the rules themselves are shown.
+    words are shown that stand in `own`, the rules that are for the asker, who learns nothing of others.
     """
-    known: set[str] = set()
-    hides = False
-    for rule in rules:
-        hides = hides or bool(rule.grant.redact)
-        known.update(choice for pattern in rule.patterns for choice in pattern.choices)
-    if not hides:
+    if not any(rule.grant.redact for rule in rules):
         return words
+    known = {
+        choice
+        for rule in own
+        for pattern in rule.patterns
+        if pattern.name not in rule.grant.redact
+        for choice in pattern.choices
+    }
     return (*words[:1], *(word if word in known else HIDDEN for word in words[1:]))
 
 

@@ -35,7 +35,7 @@ def decide(policy: Policy, request: Request) -> Decision:
     """Judge one request; the same policy and request give the same decision, always."""
     flaw = _malformed(policy, request)
     if flaw is not None:
-        return Deny(flaw, logged=_hidden(policy, request))
+        return Deny(flaw, logged=without_secrets(policy, request))
     missed: list[Rule] = []
     absent: list[Deny] = []
     for rule in candidates(policy, request):
@@ -80,6 +80,14 @@ def plain_request(user: str, words: tuple[str, ...], groups: frozenset[str] = fr
     return Request(user=user, groups=groups, words=words, peer="", connection="", now=0.0, pty_allowed=True)
 
 
+def without_secrets(policy: Policy, request: Request) -> tuple[str, ...]:
+    """Give the words of a request that no rule took, or none was asked for, as logs may show them."""
+    if not request.words:
+        return ()
+    rules = policy.index.get(request.words[0], ())
+    return hidden(rules, request.words, candidates(policy, request))
+
+
 def _malformed(policy: Policy, request: Request) -> str | None:
     """Say what no rule could ever allow."""
     if request.form != "argv":
@@ -88,10 +96,10 @@ def _malformed(policy: Policy, request: Request) -> str | None:
         return "the command has no name" if request.words else "there is no command"
     for index, word in enumerate(request.words):
         if "\0" in word:
-            return f"{_asked(_hidden(policy, request))} a NUL byte in argument {index}"
+            return f"{_asked(without_secrets(policy, request))} a NUL byte in argument {index}"
     asked = [*(text for pair in request.env for text in pair), request.cwd or "", request.pty or ""]
     if any("\0" in text for text in asked):
-        return f"{_asked(_hidden(policy, request))} a NUL byte in what is asked for besides"
+        return f"{_asked(without_secrets(policy, request))} a NUL byte in what is asked for besides"
     return None if request.user else "nobody asks"
 
 
@@ -212,12 +220,8 @@ def _asked(words: tuple[str, ...]) -> str:
     return f'"{show(words)}":'
 
 
-def _hidden(policy: Policy, request: Request) -> tuple[str, ...]:
-    return hidden(policy.index.get(request.words[0], ()), request.words) if request.words else ()
-
-
 def _nearest(policy: Policy, request: Request, missed: list[Rule]) -> Deny:
-    words = _hidden(policy, request)
+    words = without_secrets(policy, request)
     if not missed:
         return _unknown(policy, request, words)
     seen = [(rule, base_of(policy, rule, request)) for rule in missed]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rexec.policy.arguments import DASHES, FREE
 from rexec.policy.problems import Flaw
-from rexec.policy.programs import program_of
+from rexec.policy.programs import Role, program_of
 from rexec.policy.tokens import Kind
 from rexec.policy.typed import Typed
 from rexec.policy.wording import closest, quoted
@@ -137,10 +137,13 @@ def _keep_apart(
             what = f"here {quoted(command.text)} could take the value for what it runs"
             raise Flaw(token.column, what, "let it stand behind what is run, and behind no option")
         text = word.texts[0]
-        if not (
+        if before and not (
             word.names or text.startswith("-") or behind in program.values or _NO_PROGRAM.fullmatch(text)
         ):
-            before = max(0, before - 1)
+            before -= 1
+            inner = program_of(text) if not before and Role.WRAPPER in program.roles else None
+            if inner is not None and inner.runs_arguments:  # env python3 {x}
+                program, before = inner, inner.operands + 1
         behind = text if text.startswith("-") and text != DASHES else ""
 
 

@@ -85,9 +85,10 @@ def _wrong_path(check: PathCheck) -> str | None:
     name = shown(check.shown)
     try:
         real, found = _resolved(check)
+        glob = _resolved_glob(check.glob)
     except OSError as error:
         return f'"{name}": {_reason(error)}'
-    if not matches(_resolved_glob(check.glob), text_of(real)):
+    if not matches(glob, text_of(real)):
         return f'"{name}" leads out of {shown(root_of(check.glob))}'
     return _wrong_kind(check, found)
 
@@ -97,20 +98,53 @@ def _resolved(check: PathCheck) -> tuple[bytes, os.stat_result | None]:
     path = bytes_of(check.path)
     if check.kind == "new":
         directory, name = os.path.split(path)
-        real = os.path.join(os.path.realpath(directory, strict=True), name)
+        real = os.path.join(_followed(directory)[0], name)
         return real, os.lstat(real) if os.path.lexists(real) else None
     try:
-        real = os.path.realpath(path, strict=True)
-        return real, os.stat(real)
+        return _followed(path)
     except FileNotFoundError:
-        return os.path.realpath(path), None
+        return _would_be(path), None
+
+
+def _followed(path: bytes) -> tuple[bytes, os.stat_result]:
+    """Have the kernel follow all links, which gives up after 40: nobody can put more of them in our way."""
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return os.readlink(b"/proc/self/fd/%d" % descriptor), os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _would_be(path: bytes) -> bytes:
+    """Say where a path leads of which the last parts are not there; links that lead nowhere are followed."""
+    for _ in range(_LINKS_MAX):
+        missing: list[bytes] = []
+        while True:
+            path, name = os.path.split(path)
+            missing.insert(0, name)
+            try:
+                real, _ = _followed(path)
+                break
+            except FileNotFoundError:
+                continue
+        if b".." in missing:  # behind what is not there: no way for the kernel either
+            break
+        place = os.path.join(real, missing[0])
+        if not os.path.islink(place):
+            return os.path.join(place, *missing[1:])
+        path = os.path.join(real, os.readlink(place), *missing[1:])
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
 
 
 def _resolved_glob(glob: str) -> str:
     """Resolve the links of the root: it is the rule's own word."""
     root = root_of(glob)
     rest = glob.removeprefix(root).removeprefix("/")
-    return os.path.join(text_of(os.path.realpath(bytes_of(root))), rest) if rest else os.path.realpath(root)
+    try:
+        real, _ = _followed(bytes_of(root))
+    except FileNotFoundError:
+        real = _would_be(bytes_of(root))
+    return os.path.join(text_of(real), rest) if rest else text_of(real)
 
 
 def _wrong_kind(check: PathCheck, found: os.stat_result | None) -> str | None:
@@ -124,6 +158,7 @@ def _wrong_kind(check: PathCheck, found: os.stat_result | None) -> str | None:
 
 
 _KINDS = {"file": "file", "dir": "directory"}
+_LINKS_MAX = 40  # links followed for one path, as the kernel
 
 
 def _reason(error: OSError) -> str:

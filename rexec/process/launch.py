@@ -8,6 +8,7 @@ The runner never waits for an exec, since a fenced one waits for the runner. `be
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from rexec.process import become
 from rexec.process.account import is_ours
 from rexec.process.become import Ends, Stage
 from rexec.process.child import Child, NotStarted, astray, open_streams, why_not
+from rexec.process.orphans import send
 from rexec.process.pty import open_terminal
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class Launch:
             return Child(self.pid, self._streams)
         for stream in self._streams:
             os.close(stream)
+        send(self.pid, signal.SIGKILL)  # it is about to exit; somebody of its account may have stopped it
         os.waitpid(self.pid, 0)
         number, stage = become.REPORT.unpack(report)
         return _explain(self._permit, OSError(number, os.strerror(number)), Stage(stage))

@@ -25,6 +25,7 @@ from rexec.limits import ESCAPE_PATIENCE, ESCAPES_AT_ONCE
 from rexec.policy.request import text_of
 from rexec.policy.wording import shown
 from rexec.process.abi import native
+from rexec.process.account import become, is_ours
 from rexec.process.bounded import answer_within
 from rexec.process.seccomp import SIZES
 
@@ -73,6 +74,7 @@ class Watch:
 
     def __init__(self, permit: Permit, handover: socket.socket) -> None:
         self._fence = permit.fence
+        self._account = permit.account if permit.grant.run_as is not None else None
         self._listed = _spellings(permit.fence.exec_only or ())
         self._is_patient = True
         self._handover: socket.socket | None = handover
@@ -200,6 +202,8 @@ class Watch:
             name = self._text_at(asked, address)
         except OSError:
             return _REFUSED
+        if self._account is not None and not is_ours(self._account):
+            become(self._account)  # what is there, it may learn by its own rights alone
         return self._verdict(text_of(name)) + name
 
     def _verdict(self, name: str) -> bytes:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from rexec.errors import ConnectionLost, RemoteProtocolError, RexecError
 from rexec.limits import POLICY_SHOWN_MAX, REPORTS_MAX
+from rexec.policy.captures import hidden
 from rexec.policy.decide import decide
 from rexec.policy.request import Request, text_of
 from rexec.policy.rules import Deny, Missing
@@ -248,7 +249,7 @@ class Runner:
         **more: object,
     ) -> Ticket:
         """Write the decision down, before anything runs. Raises `Refused`."""
-        words = logged or tuple(map(text_of, order.words))
+        words = logged or self._unjudged(order)
         generation = self._held.policy.generation
         ticket = self._evidence.decided(event, seat, order, rule, generation, words, permit, **more)
         self._log.event(
@@ -261,6 +262,11 @@ class Runner:
             **more,
         )
         return ticket
+
+    def _unjudged(self, order: orders.Start) -> tuple[str, ...]:
+        """Return the words of a command that no rule was asked about, as logs may show them."""
+        words = tuple(map(text_of, order.words))
+        return hidden(self._held.policy.index.get(words[0], ()), words) if words else ()
 
     def _ask(self, order: orders.Ask) -> None:
         seat = self._seats.get(order.session)

@@ -50,8 +50,8 @@ class Job:
     """One command that runs, or whose end is not complete."""
 
     __slots__ = (
-        "cause", "child", "drained", "killed", "looks", "mark", "number", "over", "permit", "started",
-        "ticket", "told", "user", "warned", "watcher",
+        "cause", "child", "drained", "held", "killed", "looks", "mark", "number", "over", "permit",
+        "started", "ticket", "told", "user", "warned", "watcher",
     )  # fmt: skip
 
     def __init__(self, pending: Pending, child: Child) -> None:
@@ -65,6 +65,7 @@ class Job:
         self.started = pending.began
         self.cause: Cause | None = None  # why we end it, if we do
         self.over = False  # the leader has exited
+        self.held = 0.0  # seconds until the next look at a leader that is dead and that a tracer keeps
         self.told = False  # and the listener knows
         self.killed = False  # KILL was sent: nobody of the group is left to wait for
         self.warned: set[int] = set()  # orphans that TERM was sent to
@@ -138,11 +139,16 @@ class Supervisor:
             self._finish(job)
 
     def exited(self, job: Job) -> None:
-        """Note that a leader's pidfd became readable."""
-        if job.over or not job.child.is_over():
+        """Note that a leader's pidfd became readable, or look again at one that is held."""
+        if job.over:
+            return
+        if not job.held:
+            self._selector.unregister(job.child.pidfd)
+        if not job.child.is_over():  # dead, but only its tracer may see that (ptrace(2)), if it cares to
+            job.held = min(LOOK, 2 * job.held or RECHECK_FIRST)
+            self._after(job.held, job, self.exited)
             return
         job.over = True
-        self._selector.unregister(job.child.pidfd)
         self._finish(job)
 
     def wait(self) -> float | None:
@@ -193,8 +199,14 @@ class Supervisor:
     def _kill(self, job: Job) -> None:
         job.killed = True
         job.child.signal(signal.SIGKILL)
-        if job.over:
+        self._kill_rest(job)
+
+    def _kill_rest(self, job: Job) -> None:
+        """Kill whoever left the group, though nobody takes their output or a tracer holds the leader."""
+        if job.over and job.drained is not None:
             self._finish(job)
+        elif not self._leftovers.end(job.mark, thoroughly=True):
+            self._after(LOOK, job, self._kill_rest)
 
     def _finish(self, job: Job) -> None:
         """Complete the end of a job as far as it can be now."""

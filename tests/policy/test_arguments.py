@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rexec.limits import MATCHED_MAX
 from rexec.policy.accept import Options
 from rexec.policy.arguments import (
     DASHES,
@@ -21,6 +22,7 @@ from rexec.policy.arguments import (
     match,
     miss,
     reach,
+    wants,
 )
 from rexec.policy.patterns import read_patterns
 from rexec.policy.tokens import scan
@@ -225,6 +227,20 @@ def test_the_matcher_takes_what_a_naive_one_takes(texts: list[str], words: list[
         ends = [1, *(span.end for span in spans)]
         assert [span.start for span in spans] == ends[:-1]
         assert ends[-1] == len(words) + 1
+
+
+@pytest.mark.parametrize("pattern", ["{any}*", "[-a]* {any}*"])
+def test_a_row_that_looks_at_each_argument_takes_no_endless_row_of_them(pattern: str) -> None:
+    """security.md, Around the allow list: "100,000 arguments ...: a clear error, the server lives"."""
+    patterns = read_patterns(scan(pattern), False, {})
+    words = ["x"] * (MATCHED_MAX + 1)
+    assert match(patterns, words) is not None
+    words.append("x")
+    assert match(patterns, words) is None
+    assert miss(patterns, words).said(words) == "more than 4,096 arguments"
+    assert reach(patterns, words) == len(words)
+    assert list(wants(patterns, words, "/")) == []
+    assert match((FREE,), words) is not None
 
 
 def test_a_policy_uses_the_same_rows() -> None:

@@ -76,6 +76,24 @@ def test_words_that_stand_in_the_rule_are_shown() -> None:
     )
 
 
+def test_a_denial_shows_no_choice_that_is_redacted() -> None:
+    """allow-list.md: `redact` "hides what the patterns of these names took from every log"."""
+    rules = "vote {who=name} {choice=yes|no}\n    redact choice\n"
+    found = asked(rules, "vote", "alice", "yes", "please")
+    assert isinstance(found, Deny)
+    assert found.logged == ("vote", HIDDEN, HIDDEN, HIDDEN)
+
+
+def test_a_denial_tells_no_words_of_the_rules_of_others() -> None:
+    """allow-list.md: "A denial names the nearest rule", among those of the asker alone."""
+    rules = "[bob]\nlogin stop\n[alice]\nlogin start {key=any}\n    redact key\n"
+    for word in ("start", "begin"):
+        found = asked(rules, "login", word, "x", user="bob")
+        assert isinstance(found, Deny)
+        assert found.logged == ("login", HIDDEN, HIDDEN)
+    assert asked(rules, "login", "stop", "x", user="bob").logged == ("login", "stop", HIDDEN)  # type: ignore[union-attr]
+
+
 def test_a_missing_program_shows_no_redacted_value_either() -> None:
     found = asked("nowhere {key=any}\n    redact key\n", "nowhere", "geheim")
     assert isinstance(found, Missing)

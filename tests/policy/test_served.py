@@ -99,3 +99,20 @@ def test_a_value_may_stand_behind_what_is_run(text: str) -> None:
 def test_a_flaw_names_its_column_and_the_way_out(text: str, column: int, hint: str) -> None:
     error = refusals(text)[0]
     assert (error.column, error.suggestion) == (column, hint)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["env python3 {x}", "sudo -u web sh {x}", "nice -n 5 env A=b bash {x}", "timeout 5 env perl -w {x}"],
+)
+def test_a_wrapped_interpreter_does_not_run_what_the_client_names(words: str) -> None:
+    """allow-list.md: a value "stands behind the script or program that they run"; wrappers wrap others."""
+    (refusal,) = refusals(f"run {{x=text}} = {words}")
+    assert "could take the value for what it runs" in str(refusal)
+
+
+@pytest.mark.parametrize(
+    "words", ["env python3 /srv/x.py {x}", "nice -n 5 /srv/job {x}", "env /srv/job sh {x}"]
+)
+def test_behind_what_is_run_a_value_is_an_argument(words: str) -> None:
+    assert permit(f"run {{x=text}} = {words}", "run", "v").argv[-1] == "v"

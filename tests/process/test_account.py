@@ -7,6 +7,7 @@ import os
 import pytest
 
 from rexec.policy.disk import Account
+from rexec.process.abi import native, system_call
 from rexec.process.account import become, is_ours
 from rexec.process.bounded import answer_within
 
@@ -48,6 +49,28 @@ def test_a_number_that_means_nobody_is_refused(number: int) -> None:
         OURS._replace(groups=(OURS.gid, number)),
     ):
         assert in_a_child(account) == "Invalid argument"
+
+
+@pytest.mark.system
+def test_the_keys_of_the_server_stay_behind() -> None:
+    """allow-list.md: `as`: who has the session keyring of root may use what is in it (keyrings(7))."""
+    abi = native()
+    assert abi is not None
+    join, read, session = 1, 11, -3
+    add_key = {"x86_64": 248, "aarch64": 217}[os.uname().machine]
+
+    def question() -> bytes:
+        system_call(abi.keyctl, join, None)
+        key = system_call(add_key, b"user", b"a", b"secret", 6, session)
+        before = system_call(abi.keyctl, read, key, None, 0)
+        become(Account("x", "/", 1234, 1234))
+        try:
+            system_call(abi.keyctl, read, key, None, 0)
+        except OSError as error:
+            return b"%d %s" % (before, os.strerror(error.errno or 0).encode())
+        return b"read"
+
+    assert answer_within(60, question) == b"6 Permission denied"
 
 
 @pytest.mark.system

@@ -55,6 +55,29 @@ def test_a_link_that_leads_in_a_circle_is_not(root: Path) -> None:
     assert path_check(root / "loop", f"{root}/**") == '"loop": too many levels of symbolic links'
 
 
+@pytest.mark.parametrize("end", ["file", "none", "../none"])
+def test_more_links_than_the_kernel_follows_are_a_denial(root: Path, end: str) -> None:
+    """security.md, Around the allow list: "Links that leave a root": a user may have made thousands."""
+    (root / "chain0").symlink_to(end)
+    for number in range(1, 3000):
+        (root / f"chain{number}").symlink_to(f"chain{number - 1}")
+    loop = '"chain2999": too many levels of symbolic links'
+    assert path_check(root / "chain2999", f"{root}/**") == loop
+    assert path_check(root / "chain2999" / "x", f"{root}/**") == '"x": too many levels of symbolic links'
+
+
+def test_a_link_through_what_is_not_there_leads_nowhere(root: Path) -> None:
+    (root / "through").symlink_to("none/../../../etc/passwd")
+    assert path_check(root / "through", f"{root}/**") == '"through": too many levels of symbolic links'
+
+
+def test_a_link_to_what_is_not_there_is_judged_by_where_that_would_be(root: Path) -> None:
+    (root / "again").symlink_to("absent/more")
+    assert path_check(root / "again", f"{root}/**") is None
+    (root / "first").symlink_to("dangling/more")
+    assert path_check(root / "first", f"{root}/**") == f'"first" leads out of {root}'
+
+
 def test_the_root_may_be_a_link_itself(root: Path, tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(root)
     assert path_check(tmp_path / "alias" / "file", f"{tmp_path}/alias/**") is None

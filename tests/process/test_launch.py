@@ -332,3 +332,19 @@ def test_who_is_not_root_becomes_nobody_else() -> None:
 
     with pytest.raises(PermissionError):
         become(Account("nobody", "/", 65534, 65534, (65534,)))
+
+
+@pytest.mark.system
+def test_a_fence_tells_another_account_nothing_of_what_it_may_not_see(tmp_path: Path) -> None:
+    """fence.md: "a name that is not there is answered with "no such file"", as far as the account sees."""
+    tmp_path.chmod(0o700)
+    (tmp_path / "there").touch(0o755)
+    rules = "python3 ...\n    as nobody\n    cwd /\n    noexec\n"
+    code = """import os, sys
+for path in sys.argv[1:]:
+    try: os.execv(path, ["x"])
+    except OSError as error: print(error.strerror)
+"""
+    found = run(rules, "python3", "-c", code, str(tmp_path / "there"), str(tmp_path / "not-there"))
+    assert found.out == "No such file or directory\nNo such file or directory\n"
+    assert found.attempts == []

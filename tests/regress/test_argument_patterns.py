@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rexec.client.streams import MemorySink
+from rexec.protocol import frames as f
 from tests.regress.conftest import Host
 
 RULES = """\
@@ -51,6 +53,20 @@ def test_a_redacted_value_is_in_no_log_and_no_denial(patterned: Host) -> None:
     told = [*patterned.lines, done.stderr.decode()]
     assert not any("geheim" in line for line in told)
     assert any('argv=["login","ada","***"]' in line.replace(", ", ",") for line in patterned.lines)
+    for record in (patterned.home / "audit").glob("*"):
+        assert record.is_dir() or b"geheim" not in record.read_bytes()
+
+
+def test_a_redacted_value_is_in_no_log_of_a_command_that_no_rule_judged(patterned: Host) -> None:
+    """security.md, Processes and keys: a revoked key is denied, and its words are logged all the same."""
+    session = patterned.session()
+    (patterned.home / "authorized_keys").write_text("")
+    exec_ = f.Exec(0, f.Form.ARGV, (b"login", b"ada", b"geheim"))
+    command = session.start(exec_, None, MemorySink(), MemorySink())
+    session.run(lambda: command.is_over)
+    session.close()
+    assert "no longer authorised" in patterned.wait_for("rexec-server: deny ")
+    assert not any("geheim" in line for line in patterned.lines)
     for record in (patterned.home / "audit").glob("*"):
         assert record.is_dir() or b"geheim" not in record.read_bytes()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 
 from tests.regress.conftest import Host, processes_of, wait_until
 
 RULES = "sh ...\n    idle 500ms\ncat\n    idle 500ms\nyes\n    idle 500ms\n"
+PATIENT = "sh ...\n    idle 4s\n"  # ten times the pauses below, and less than all of them together
 
 
 def test_silence_ends_the_command_with_all_its_group(make_host: Callable[..., Host]) -> None:
@@ -23,19 +25,20 @@ def test_silence_ends_the_command_with_all_its_group(make_host: Callable[..., Ho
 
 def test_output_on_either_stream_keeps_it_alive(make_host: Callable[..., Host]) -> None:
     """allow-list.md: `idle 10s`; it is silence that counts, not the time in all."""
-    host = make_host(RULES).start()
-    script = "for n in 1 2 3 4 5 6 7 8 9; do sleep 0.2; echo $n; sleep 0.2; echo $n >&2; done"
+    host = make_host(PATIENT).start()
+    script = "for n in 1 2 3 4 5 6 7 8 9; do sleep 0.3; echo $n; sleep 0.3; echo $n >&2; done"
     found = host.object("sh", "-c", script)
     assert (found["state"], found["stdout_bytes"], found["stderr_bytes"]) == ("ok", 18, 18)
 
 
 def test_input_keeps_it_alive(make_host: Callable[..., Host]) -> None:
     """allow-list.md: `idle 10s`: a command that only takes is not idle either."""
-    host = make_host("sh ...\n    idle 1s\n").start()
+    host = make_host(PATIENT).start()
     with host.popen("sh", "-c", "while read line; do :; done; echo end") as client:
         assert client.stdin is not None
         assert client.stdout is not None
-        for _ in range(15):
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
             os.write(client.stdin.fileno(), b"line\n")
             host.run("true", timeout=60)  # takes a while: some 100 ms
         client.stdin.close()

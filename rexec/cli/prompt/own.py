@@ -31,6 +31,7 @@ _MORE = (
     ("CMD < FILE > FILE", "files of this machine; >> appends"),
     ("CMD &", "run in the background"),
     ("Ctrl-C", "end the command; twice: kill it"),
+    ("Ctrl-Z", "stop a command without a terminal; fg lets it go on"),
     ("~.", "at the start of a line: leave a full-screen program"),
 )
 
