@@ -51,8 +51,10 @@ def processes_of(session: int) -> list[int]:
 
 
 def only_child_of(pid: int) -> int:
-    """The one child that a process has."""
-    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    """The one child that a process has, or is about to have."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    wait_until(lambda: children.read_text(), f"{pid} has a child")
+    (child,) = children.read_text().split()
     return int(child)
 
 

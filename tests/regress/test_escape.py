@@ -8,10 +8,10 @@ import pty
 from collections.abc import Callable
 from pathlib import Path
 
-import pexpect
 import pytest
 
 from rexec.process.fence import features
+from tests.cli.prompt.conftest import Prompt
 from tests.regress.conftest import Host
 
 RULES = """\
@@ -136,10 +136,10 @@ def test_a_script_is_told_with_its_line(fenced: Host) -> None:
 
 def test_the_prompt_tells_it_too(fenced: Host) -> None:
     """cli.md, The prompt: a line of rexec's own, at the margin."""
-    words = fenced.words()
-    with pexpect.spawn(words[0], words[1:], env=fenced.environment(TERM="xterm"), timeout=60) as prompt:
-        prompt.expect(">")
-        prompt.send("sh -c '/bin/echo; exit 0'\r")
-        prompt.expect_exact("rexec: cmds.txt:1 is noexec: /bin/echo was not started\r\n")
-        prompt.send("exit\r")
-        prompt.expect(pexpect.EOF)
+    prompt = Prompt(fenced.words(), fenced.environment(TERM="xterm", INPUTRC="/dev/null"))
+    try:
+        prompt.ready()
+        seen = prompt.run("sh -c '/bin/echo; exit 0'")
+        assert "rexec: cmds.txt:1 is noexec: /bin/echo was not started\n" in seen
+    finally:
+        prompt.end()
