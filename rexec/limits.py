@@ -74,6 +74,7 @@ POLICY_LINE_MAX = 4 * KIB  # bytes of one line of it
 VALUE_MAX = 1_024  # bytes of an argument that a type takes: names and paths are shorter
 MATCHED_MAX = 4_096  # arguments that a rule with patterns takes: all of its kind must be judged in no time
 EXPRESSION_MAX = 512  # places in one regular expression: a word costs its length times this at most
+EXPRESSION_STATES = 1_024  # sets of places that one expression remembers: about 1 MiB of the largest
 EXPRESSION_DEPTH = 32  # groups in groups of one
 POLICY_SHOWN_MAX = 200  # characters of somebody's words in one message: a denial is one short line
 POLICY_TOTAL_MAX = 4 * MIB  # bytes of an allow list with all that it includes

@@ -11,11 +11,22 @@ if TYPE_CHECKING:
     from rexec.policy.source import Source
 
 
+class Owned(NamedTuple):
+    """A program, or a directory on the way to it, of an account that is neither root nor the server's."""
+
+    uid: int
+    warning: str
+
+
 class Found(NamedTuple):
-    """A program, pinned when the file was read; `warnings` say who else could replace it."""
+    """A program, pinned when the file was read; `warnings` say who else could replace it.
+
+    `owned` is what an account could replace, which is no news to a rule that runs as that account.
+    """
 
     path: str
     warnings: tuple[str, ...] = ()
+    owned: tuple[Owned, ...] = ()
 
 
 class Account(NamedTuple):

@@ -54,6 +54,14 @@ def _lax_programs(policy: Policy, disk: Disk) -> Iterator[Remark]:
             yield Remark(rule, Severity.WARNING, text, "who may write it decides what is run here")
 
 
+def _owned_programs(policy: Policy, disk: Disk) -> Iterator[Remark]:
+    for rule in policy.rules:
+        account = policy.account_of(rule)
+        for uid, text in rule.program.owned if rule.program else ():
+            if uid != account.uid:
+                yield Remark(rule, Severity.WARNING, text, "its owner decides what is run here")
+
+
 def _missing_directories(policy: Policy, disk: Disk) -> Iterator[Remark]:
     for rule in policy.rules:
         cwd = rule.grant.cwd
@@ -210,6 +218,7 @@ CHECKS = (
     _missing_features,
     _missing_programs,
     _lax_programs,
+    _owned_programs,
     _other_digests,
     _missing_directories,
     _empty_fences,

@@ -1,18 +1,21 @@
-"""Regular expressions in linear time: a text becomes an automaton that is in all its states at once.
+"""Regular expressions in linear time: a text becomes an automaton that is in all its places at once.
 
 The subset: characters, ``.``, classes ``[a-z]`` ``[^a-z]`` ``\\d`` ``\\w``, groups, ``|`` and the repeats
 ``? * + {m} {m,} {m,n}``, over printable ASCII. No back reference, look around, anchor or flag: nothing
 that needs to try one way after the other. Each place of the text is one bit (V. M. Glushkov, "The
 abstract theory of automata", 1961), so that a word costs at most its length times `EXPRESSION_MAX` steps.
+What follows a set of places is computed when a word first leads there, and remembered: from then on a
+character costs one step, however large the set is.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
-from rexec.limits import EXPRESSION_DEPTH, EXPRESSION_MAX
+from rexec.limits import EXPRESSION_DEPTH, EXPRESSION_MAX, EXPRESSION_STATES
 from rexec.policy.wording import quoted
 
 _COUNT = re.compile(r"\{([0-9]{1,4})(,?)([0-9]{0,4})\}")
@@ -33,7 +36,16 @@ class Irregular(Exception):
     """The text is no expression of this subset; internal to the room."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
+class _State:
+    """What one set of places comes to: the places that may be next, and whether a word may end here."""
+
+    following: int
+    is_end: bool
+    after: list[_State | None]  # by the kind of the next character; None: nobody went there yet
+
+
+@dataclass(eq=False)
 class Automaton:
     """Places as bits: where a word may begin, what may follow each, and where it may end."""
 
@@ -41,19 +53,66 @@ class Automaton:
     last: int
     follow: tuple[int, ...]
     accepts: tuple[int, ...]  # by the code of a character: the places that take it
+    _states: dict[int, _State] = field(default_factory=dict, init=False)  # by the places; a bounded cache
+
+    def __post_init__(self) -> None:
+        self._masks = tuple(dict.fromkeys(self.accepts))  # of each kind of characters that are taken alike
+        kinds = {mask: kind for kind, mask in enumerate(self._masks)}
+        self._kind_of = bytes(kinds[mask] for mask in self.accepts).ljust(256, b"\0")
+        self._jumps = _jumps(self.follow)
+        self._start = _State(self.first, False, self._nowhere())
 
     def takes(self, word: str) -> bool:
         """Tell whether the whole of `word`, which is ASCII and not empty, is matched."""
-        follow, accepts = self.follow, self.accepts
-        following, here = self.first, 0
-        for char in word:
-            here = rest = following & accepts[ord(char)]
-            following = 0
-            while rest:
-                lowest = rest & -rest
-                following |= follow[lowest.bit_length() - 1]
-                rest ^= lowest
-        return bool(here & self.last)
+        state = self._start
+        for kind in word.encode("ascii").translate(self._kind_of):
+            state = state.after[kind] or self._step(state, kind)
+        return state.is_end
+
+    def _step(self, state: _State, kind: int) -> _State:
+        here = state.following & self._masks[kind]
+        found = self._states.get(here)
+        if found is None:
+            if len(self._states) == EXPRESSION_STATES:
+                self._forget()
+            found = _State(self.leap(here), bool(here & self.last), self._nowhere())
+            self._states[here] = found
+        state.after[kind] = found
+        return found
+
+    def leap(self, here: int) -> int:
+        """Compute the places that may be next: place by place, or by the ways that all go alike."""
+        following = 0
+        if here.bit_count() > len(self._jumps):
+            for forth, back, places in self._jumps:
+                following |= (here & places) << forth >> back
+            return following
+        while here:
+            lowest = here & -here
+            following |= self.follow[lowest.bit_length() - 1]
+            here ^= lowest
+        return following
+
+    def _forget(self) -> None:
+        for state in (self._start, *self._states.values()):
+            state.after = self._nowhere()
+        self._states.clear()
+
+    def _nowhere(self) -> list[_State | None]:
+        return [None] * len(self._masks)
+
+
+def _jumps(follow: tuple[int, ...]) -> tuple[tuple[int, int, int], ...]:
+    """Sort what follows what by the distance: how far forth, how far back, and from which places."""
+    found: dict[int, int] = {}
+    for place, targets in enumerate(follow):
+        rest = targets
+        while rest:
+            lowest = rest & -rest
+            distance = lowest.bit_length() - 1 - place
+            found[distance] = found.get(distance, 0) | 1 << place
+            rest ^= lowest
+    return tuple((max(distance, 0), max(-distance, 0), places) for distance, places in found.items())
 
 
 def automaton(text: str) -> Automaton:
@@ -292,12 +351,20 @@ class _Builder:
         return _Part(first, last, any(part.empty for part in parts))
 
     def _again(self, node: _Node, least: int, most: int | None) -> _Part:
+        """Put copies in a row, each of them followed by the next one alone.
+
+        A copy that is empty is like one copy less, so that none has to be passed over.
+        """
         copies = [self.build(node) for _ in range(max(1, least if most is None else most))]
+        for copy, following in pairwise(copies):
+            self._join(copy.last, following.first)
         if most is None:
             self._join(copies[-1].last, copies[-1].first)
-        return self._in_a_row(
-            [part if index < least else part._replace(empty=True) for index, part in enumerate(copies)]
-        )
+        empty = least == 0 or copies[0].empty
+        last = 0
+        for copy in copies[0 if empty else least - 1 :]:
+            last |= copy.last
+        return _Part(copies[0].first, last, empty)
 
     def _join(self, ends: int, begins: int) -> None:
         while ends:

@@ -37,6 +37,7 @@ class Abi(NamedTuple):
     memfd_create: int
     seccomp: int
     keyctl: int
+    prlimit64: int
     io_uring_setup: int = 425  # from here on every machine has the same numbers
     landlock_create_ruleset: int = 444
     landlock_add_rule: int = 445
@@ -46,9 +47,9 @@ class Abi(NamedTuple):
 _X32 = 0x40000000
 _ABIS = {
     "x86_64": Abi(
-        0xC000003E, Foreign(0x40000003, (11, 358)), _X32, (520, 545), 59, 322, 41, 53, 319, 317, 250
+        0xC000003E, Foreign(0x40000003, (11, 358)), _X32, (520, 545), 59, 322, 41, 53, 319, 317, 250, 302
     ),
-    "aarch64": Abi(0xC00000B7, Foreign(0x40000028, (11, 387)), 0, (), 221, 281, 198, 199, 279, 277, 219),
+    "aarch64": Abi(0xC00000B7, Foreign(0x40000028, (11, 387)), 0, (), 221, 281, 198, 199, 279, 277, 219, 261),
 }
 
 

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from rexec.policy.request import bytes_of
 from rexec.process import account
 from rexec.process.descriptors import AS_GIVEN
+from rexec.process.orphans import seal
 from rexec.process.places import Astray, open_directory
 
 TYPE_CHECKING = False
@@ -96,6 +97,7 @@ def _out_of_the_way(ends: Ends) -> Ends:
 
 
 def _do_all(permit: Permit, ends: Ends) -> None:
+    _step(Stage.LIMITS, seal)
     _take_streams(ends)
     _default_signals()
     program = _open_digested(permit)

@@ -1,9 +1,10 @@
 """The fence of a rule, put up by the process that is to become its program, just before it does.
 
 What holds what: `noexec` and `net none` are a filter of system calls that asks the runner
-(`process.watch`); `confine` and what `exec-only` may start are Landlock. With `noexec` too there is a
-Landlock domain, if the kernel has it: it keeps the program from taking another process of the account
-by ptrace(2), which could start what it may not.
+(`process.watch`); `confine` and what `exec-only` may start are Landlock. With `confine` too there is a
+filter, that asks nobody: Landlock does not keep the program from the limits of other processes. With
+`noexec` too there is a Landlock domain, if the kernel has it: it keeps the program from taking another
+process of the account by ptrace(2), which could start what it may not.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def put_up(fence: Fence, program: str, terminal: str | None) -> int:
     landlock.forgo_privileges()
     if LANDLOCK in features():
         _hold_files(fence, program, terminal)
-    if not needs_watch(fence):
+    if SECCOMP not in features():
         return -1
     only_listed = fence.exec_only is not None
     return seccomp.install(execs=fence.noexec or only_listed, only_listed=only_listed, sockets=not fence.net)

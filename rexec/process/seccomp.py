@@ -62,14 +62,18 @@ def _release() -> tuple[int, ...]:
 
 
 def install(*, execs: bool, only_listed: bool, sockets: bool) -> int:
-    """Filter this process and all that it starts, for good; return the listener's descriptor.
+    """Filter this process and all that it starts, for good; return the listener's descriptor, or -1.
 
     `execs`: the runner is asked about every start of a program; `only_listed`: it will let some through,
-    so that programs must have a name; `sockets`: there are to be none. Raises `OSError`.
+    so that programs must have a name; `sockets`: there are to be none. Where neither is asked for, nobody
+    listens. The limits of other processes are out of reach in any case. Raises `OSError`.
     """
     abi = native()
     assert abi is not None
     program = _filter(abi, execs, only_listed, sockets)
+    if not execs and not sockets:
+        _set(abi, program, 0)
+        return -1
     try:
         return _set(abi, program, _NEW_LISTENER | _WAIT_KILLABLE)
     except OSError as error:
@@ -127,6 +131,7 @@ def _filter(abi: Abi, execs: bool, only_listed: bool, sockets: bool) -> Program:
         *_unless(abi.arch, [_refuse(errno.ENOSYS)]),
         _load(_NUMBER),
         *_aliases(abi, execs),
+        *_limits(abi),
         *(_executions(abi) if execs else []),
         *(_nameless_programs(abi) if only_listed else []),
         *(_sockets(abi) if sockets else []),
@@ -146,6 +151,12 @@ def _aliases(abi: Abi, execs: bool) -> Program:
         return []
     refused = _strangers(tuple(abi.alias_bit | number for number in abi.alias_execs), execs)
     return [(_AT_LEAST, 0, len(refused), abi.alias_bit), *refused]
+
+
+def _limits(abi: Abi) -> Program:
+    """Refuse limits of others: by a low one for CPU or files, the runner itself could be ended."""
+    own = [_load(_FIRST), *_unless(0, [_refuse(errno.EPERM)]), (_RETURN, 0, 0, _ALLOW)]
+    return _when(abi.prlimit64, own)
 
 
 def _executions(abi: Abi) -> Program:

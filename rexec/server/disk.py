@@ -13,7 +13,7 @@ import time
 from rexec import files
 from rexec.errors import ConfigError
 from rexec.limits import POLICY_MAX
-from rexec.policy.disk import Account, Found
+from rexec.policy.disk import Account, Found, Owned
 from rexec.policy.parse import parse
 from rexec.policy.source import Source
 from rexec.text import neutral
@@ -132,20 +132,33 @@ def _account(entry: pwd.struct_passwd, gid: int, groups: tuple[int, ...]) -> Acc
 def _look_at(place: str) -> Found | None:
     try:
         if os.path.isfile(place) and os.access(place, os.X_OK):
-            return Found(place, tuple(_lax_places(place)))
+            on_the_way = _on_the_way(place)
+            return Found(place, tuple(_lax_places(on_the_way)), tuple(_owned_places(on_the_way)))
     except OSError:  # it went away while it was looked at
         pass
     return None
 
 
-def _lax_places(program: str) -> Iterator[str]:
-    """Say where others could put another program: the file, and each directory on the way to it."""
-    if os.stat(program).st_mode & _OTHERS:
-        yield f"{neutral(program)} is writable by others"
+def _on_the_way(program: str) -> list[tuple[str, os.stat_result]]:
+    """Find what could be replaced for another program: the file, and each directory on the way to it."""
     above = dict.fromkeys(directory for hop in _hops(program) for directory in _directories_above(hop))
-    for directory in above:
-        if os.stat(directory).st_mode & _OTHERS:
-            yield f"{neutral(directory)}, above {neutral(program)}, is writable by others"
+    shown = neutral(program)
+    return [
+        (shown, os.stat(program)),
+        *((f"{neutral(directory)}, above {shown},", os.stat(directory)) for directory in above),
+    ]
+
+
+def _lax_places(places: list[tuple[str, os.stat_result]]) -> Iterator[str]:
+    for shown, found in places:
+        if found.st_mode & _OTHERS:
+            yield f"{shown} is writable by others"
+
+
+def _owned_places(places: list[tuple[str, os.stat_result]]) -> Iterator[Owned]:
+    for shown, found in places:
+        if found.st_uid not in (0, os.geteuid()):
+            yield Owned(found.st_uid, f"{shown} belongs to another user (uid {found.st_uid})")
 
 
 def _hops(path: str) -> Iterator[str]:

@@ -7,8 +7,12 @@ Every orphan below the runner is its child, and bears the mark of the command th
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
 from rexec.process.orphans import Marks, Orphanage, is_reaped, kill_marked, mark_of, send
+
+if TYPE_CHECKING:
+    from rexec.process.orphans import Mark
 
 _ROUNDS = 8  # looks at orphans that are all dead
 
@@ -19,17 +23,17 @@ class Leftovers:
     def __init__(self) -> None:
         self._marks = Marks()
         self._orphanage = Orphanage()
-        self._leaders: dict[int, int] = {}  # pid -> mark; not reaped yet
-        self._kept: set[int] = set()  # marks of ended commands whose orphans may stay
+        self._leaders: dict[int, Mark] = {}  # pid -> mark; not reaped yet
+        self._kept: set[Mark] = set()  # marks of ended commands whose orphans may stay
 
     def close(self) -> None:
         self._orphanage.close()
 
-    def mark(self) -> int:
+    def mark(self) -> Mark:
         """Return the mark of the command that is started next."""
         return self._marks.renew()
 
-    def begin(self, pid: int, mark: int) -> None:
+    def begin(self, pid: int, mark: Mark) -> None:
         """Note who leads a command, from its fork on."""
         self._leaders[pid] = mark
 
@@ -37,7 +41,7 @@ class Leftovers:
         """Note that a leader is reaped."""
         self._leaders.pop(pid, None)
 
-    def keep(self, mark: int) -> None:
+    def keep(self, mark: Mark) -> None:
         """Let those who bear a mark outlive their command."""
         self._kept.add(mark)
 
@@ -46,7 +50,7 @@ class Leftovers:
         """Whether somebody may come or go who is to be looked after."""
         return bool(self._leaders or self._kept)
 
-    def of(self, mark: int) -> list[int]:
+    def of(self, mark: Mark) -> list[int]:
         """List the living orphans that end with a command: its own, and those that are nobody's."""
         alive = self._alive()
         if not alive:
@@ -54,7 +58,7 @@ class Leftovers:
         living = self._living()
         return [pid for pid in alive if (found := mark_of(pid)) == mark or found not in living]
 
-    def end(self, mark: int, *, thoroughly: bool) -> bool:
+    def end(self, mark: Mark, *, thoroughly: bool) -> bool:
         """Kill the orphans that end with a command; True once none is left.
 
         `thoroughly` looks at all processes there are, and so finds those who are no orphans yet
@@ -78,7 +82,7 @@ class Leftovers:
                 send(pid, signal.SIGKILL)
         self._kept &= seen
 
-    def _living(self) -> set[int]:
+    def _living(self) -> set[Mark]:
         return self._kept.union(self._leaders.values())
 
     def _alive(self) -> list[int]:

@@ -21,6 +21,7 @@ from rexec.policy.captures import hidden
 from rexec.policy.decide import decide
 from rexec.policy.request import Request, text_of
 from rexec.policy.rules import Deny, Missing
+from rexec.process.capabilities import bequeath_none
 from rexec.process.checks import discharge
 from rexec.process.descriptors import AS_GIVEN
 from rexec.process.orphans import become_subreaper
@@ -325,6 +326,7 @@ def settle() -> None:
     """
     os.setsid()
     become_subreaper()
+    bequeath_none()
     AS_GIVEN.raise_limit()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # for all that is started here: no core dumps
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rexec.limits import KILL_AFTER
 from rexec.process.child import NotStarted, start
 from rexec.process.launch import Launch, begin, needs_launch
-from rexec.process.orphans import send
+from rexec.process.orphans import sealed, send
 from rexec.protocol.frames import Cause
 from rexec.server import orders
 from rexec.server.supervisor import Job
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rexec.policy.grant import Grant
     from rexec.policy.rules import Permit
     from rexec.process.child import Child
+    from rexec.process.orphans import Mark
     from rexec.protocol.frames import Pty
     from rexec.server.evidence import Evidence
     from rexec.server.leftovers import Leftovers
@@ -44,7 +45,7 @@ class Pending:
         "watcher",
     )  # fmt: skip
 
-    def __init__(self, number: int, user: str, permit: Permit, ticket: Ticket, mark: int) -> None:
+    def __init__(self, number: int, user: str, permit: Permit, ticket: Ticket, mark: Mark) -> None:
         self.number = number
         self.user = user
         self.permit = permit
@@ -99,6 +100,7 @@ class Starting:
             self._started(pending, launch)
             return
         pending.launch = launch
+        pending.mark = sealed(pending.mark)
         self._pending[number] = pending
         self._leftovers.begin(launch.pid, pending.mark)
         self._selector.register(launch.error, selectors.EVENT_READ, pending)

@@ -69,6 +69,7 @@ class Watcher:
         if more > 0:
             self._write(more=more)
             self._tell(f"{self._rule} refused {more:,} more attempts")
+        self._of.watcher = None  # two that hold each other stay until the collector comes by
 
     @property
     def _rule(self) -> str:

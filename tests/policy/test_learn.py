@@ -96,6 +96,10 @@ def test_what_was_denied_narrows_the_rule() -> None:
     assert rules(learnt(("al", "cat -- x", True), ("al", "cat x", False))) == ["[al]", "cat '--' x"]
 
 
+def test_words_that_no_type_takes_are_written_out() -> None:
+    assert rules(learnt(("al", "ls é", True), ("al", "ls x", True))) == ["[al]", "ls x", "ls é"]
+
+
 def test_what_was_allowed_once_is_allowed() -> None:
     assert rules(learnt(("al", "ls", False), ("al", "ls", True), ("al", "ls", False))) == ["[al]", "ls []"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rexec.policy.disk import Found, Owned
 from tests.policy.fakes import FakeDisk, policy_of
 
 
@@ -46,6 +47,29 @@ def test_a_missing_directory_is_a_warning() -> None:
 
 def test_a_program_that_others_may_write_is_a_warning() -> None:
     assert remarks("lax []") == ["1 warning /usr/bin/lax is writable by others"]
+
+
+class OwnedDisk(FakeDisk):
+    """Every program belongs to an account that is neither root nor the server's."""
+
+    def find(self, command: str, path: tuple[str, ...]) -> Found | None:
+        found = super().find(command, path)
+        return found and found._replace(owned=(Owned(34, f"{found.path} belongs to uid 34"),))
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("ls []", True),
+        ("ls []\n    as postgres", True),
+        ("ls []\n    as root", True),
+        ("ls []\n    as backup", False),
+        ("nowhere []", False),
+    ],
+)
+def test_a_program_that_somebody_else_owns_is_a_warning(text: str, warned: bool) -> None:
+    found = [problem for problem in policy_of(text, OwnedDisk()).warnings if "belongs" in problem.text]
+    assert [problem.text for problem in found] == ["/usr/bin/ls belongs to uid 34"] * warned
 
 
 @pytest.mark.parametrize(

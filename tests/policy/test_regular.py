@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rexec.limits import EXPRESSION_DEPTH, EXPRESSION_MAX
+from rexec.limits import EXPRESSION_DEPTH, EXPRESSION_MAX, EXPRESSION_STATES
 from rexec.policy.regular import Automaton, Irregular, automaton
 
 ATOMS = st.sampled_from(
@@ -43,26 +43,73 @@ def test_an_expression_takes_what_the_library_takes(text: str, words: list[str])
         assert found.takes(word) == (re.fullmatch(text, word, re.ASCII) is not None), (text, word)
 
 
+@pytest.fixture
+def leaps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets each set of places whose followers are computed, not remembered."""
+    made: list[int] = []
+    leap = Automaton.leap
+
+    def counted(self: Automaton, here: int) -> int:
+        made.append(here)
+        return leap(self, here)
+
+    monkeypatch.setattr(Automaton, "leap", counted)
+    return made
+
+
 @pytest.mark.parametrize(
     "text", ["(a+)+b", "(a|a)*b", "(a|aa)+b", "(.*a){20}b", "(a?){50}a{50}b", "((a*)*)*b", "(.*)*(.*)*b"]
 )
-def test_nothing_is_tried_twice(text: str) -> None:
-    """security.md, Around the allow list: "catastrophic backtracking": each character is looked up once."""
-    looked_up = 0
-
-    class Counting(tuple):
-        __slots__ = ()
-
-        def __getitem__(self, key):
-            nonlocal looked_up
-            looked_up += 1
-            return tuple.__getitem__(self, key)
-
+def test_nothing_is_tried_twice(text: str, leaps: list[int]) -> None:
+    """security.md, Around the allow list: "catastrophic backtracking": a character is one step at most."""
     found = automaton(text)
-    counted = Automaton(found.first, found.last, found.follow, Counting(found.accepts))
-    assert not counted.takes("a" * 1000 + "c")
-    assert looked_up <= 1001
+    assert not found.takes("a" * 1000 + "c")
+    assert len(leaps) <= 1001
     assert len(found.follow) <= EXPRESSION_MAX
+
+
+@pytest.mark.parametrize(("text", "sets"), [("(.*,)*.*", 2), ("(.*,){0,100}.*", 202), ("(.*a){100}", 202)])
+def test_a_long_row_of_words_computes_each_set_of_places_once(text: str, sets: int, leaps: list[int]) -> None:
+    """security.md, Around the allow list: "catastrophic backtracking": also not word by word."""
+    found = automaton(text)
+    words = [f"{number:b}".translate({48: "a", 49: ","}) * 80 for number in range(500)]
+    for word in words:
+        found.takes(word)
+    assert len(leaps) == len(set(leaps)) <= sets
+    before = len(leaps)
+    for word in words:
+        found.takes(word)
+    assert len(leaps) == before
+
+
+def test_what_is_remembered_is_bounded_and_forgotten_at_once(leaps: list[int]) -> None:
+    found = automaton("[ab]*a[ab]{12}")  # every row of 13 letters is a set of places of its own
+    for number in range(1 << 13):
+        word = f"{number:013b}".translate({48: "a", 49: "b"})
+        assert found.takes(word) == (word[0] == "a")
+        assert len(found._states) <= EXPRESSION_STATES
+    assert len(set(leaps)) > EXPRESSION_STATES
+
+
+@pytest.mark.parametrize(("text", "ways"), [(".*a.{200}", 2), ("(.*a){100}", 3), ("x{0,500}", 1)])
+def test_repeats_go_few_ways(text: str, ways: int) -> None:
+    """A copy is followed by the next one, not by all that are left: a step costs no more than the ways."""
+    assert len(automaton(text)._jumps) == ways
+
+
+@settings(max_examples=300)
+@given(st.recursive(ATOMS, _larger, max_leaves=8), st.integers(0, (1 << EXPRESSION_MAX) - 1))
+def test_both_ways_to_leap_lead_to_the_same_places(text: str, places: int) -> None:
+    try:
+        found = automaton(text)
+    except Irregular:
+        assume(False)
+    here = places & ((1 << len(found.follow)) - 1)
+    alone = [found.follow[place] for place in range(len(found.follow)) if here >> place & 1]
+    expected = 0
+    for following in alone:
+        expected |= following
+    assert found.leap(here) == expected
 
 
 def test_a_step_touches_no_more_than_the_places_of_the_expression() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rexec.limits import VALUE_MAX
 from rexec.policy.braces import read_braces
+from rexec.policy.regular import Automaton
 from rexec.policy.rules import PathCheck
 from rexec.policy.types import TYPES, Type, choice
 
@@ -56,6 +57,22 @@ def test_a_value_has_a_length(text: str) -> None:
     assert type_of(text).takes(start + "1" * (VALUE_MAX - 1), "/")
     assert not type_of(text).takes(start + "1" * VALUE_MAX, "/")
     assert not type_of(text).takes(start + "1" * 3_000_000, "/")
+
+
+def test_an_expression_sees_no_word_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """security.md, Around the allow list: "catastrophic backtracking": the length is looked at first."""
+    seen: list[int] = []
+
+    def takes(self: Automaton, word: str) -> bool:
+        seen.append(len(word))
+        return True
+
+    monkeypatch.setattr(Automaton, "takes", takes)
+    found = type_of("re:'(.*,){0,100}.*'")
+    assert found.takes("," * VALUE_MAX, "/")
+    assert not found.takes("," * (VALUE_MAX + 1), "/")
+    assert not found.takes("," * 2_000_000, "/")
+    assert seen == [VALUE_MAX]
 
 
 def test_types_are_equal_when_they_take_the_same() -> None:

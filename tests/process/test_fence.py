@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from tests.process.launching import TERMINAL, run
 PYTHON = os.path.realpath(sys.executable)  # a venv's is a link, and reads files beside it
 LOADER = next(interpreters(shutil.which("true") or ""), "")
 CATCH = "try:\n    {}\nexcept OSError as error: print(error.strerror)\nelse: print('it was done')"
+
+CONFINED = f"confine ro {sys.base_prefix}"
 
 needs_both = pytest.mark.usefixtures("kernel")
 
@@ -354,6 +357,20 @@ def test_a_confined_program_signals_nobody_else() -> None:
         other.kill()
         other.wait()
     assert "not permitted" in found.err
+
+
+@pytest.mark.parametrize("options", [CONFINED, f"{CONFINED} net none", "noexec", f"exec-only {PYTHON}"])
+def test_limits_of_other_processes_are_out_of_reach(options: str) -> None:
+    """fence.md: "the limits of other processes": with one of CPU time it could end the runner."""
+    with subprocess.Popen(["sleep", "600"]) as other:
+        try:
+            code = "import resource\n" + CATCH.format(f"resource.prlimit({other.pid}, 0, (0, 0))")
+            code += "\nresource.setrlimit(7, (10, 10)); print(resource.getrlimit(7), resource.prlimit(0, 7))"
+            found = run(*python(options, code))
+            assert resource.prlimit(other.pid, 0)[0] == resource.RLIM_INFINITY
+        finally:
+            other.kill()
+    assert found.out == "Operation not permitted\n(10, 10) (10, 10)\n"
 
 
 def test_a_confined_program_cannot_start_what_is_not_in_its_roots(tmp_path: Path) -> None:

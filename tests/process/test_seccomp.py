@@ -51,7 +51,7 @@ def refuse(number: int) -> int:
 def test_every_number_of_every_set_is_answered(machine: abi.Abi, options: dict[str, bool]) -> None:
     """A number that no line of the filter speaks of is allowed in the native set and nowhere else."""
     special = {machine.execve, machine.execveat, machine.socket, machine.socketpair}
-    special |= {machine.memfd_create, machine.io_uring_setup}
+    special |= {machine.memfd_create, machine.io_uring_setup, machine.prlimit64}
     for number in range(600):
         if number not in special:
             assert answer(machine, options, machine.arch, number) == ALLOW
@@ -95,6 +95,15 @@ def test_files_in_memory_must_be_sealed_where_programs_are_listed(machine: abi.A
     for flags, found in ((0, refuse(errno.ENOSYS)), (1, refuse(errno.ENOSYS)), (8, ALLOW), (9, ALLOW)):
         assert answer(machine, ALL, machine.arch, machine.memfd_create, 0, flags) == found
         assert answer(machine, NONE | {"execs": True}, machine.arch, machine.memfd_create, 0, flags) == ALLOW
+
+
+@pytest.mark.parametrize("machine", abi._ABIS.values(), ids=abi._ABIS)
+@pytest.mark.parametrize("options", [NONE, ALL])
+def test_limits_are_ones_own(machine: abi.Abi, options: dict[str, bool]) -> None:
+    """security.md, Processes: a limit of CPU time, lowered from outside, ends the server."""
+    for pid, found in ((0, ALLOW), (1, refuse(errno.EPERM)), (-1, refuse(errno.EPERM)), (1 << 32, ALLOW)):
+        given = pid & 0xFFFFFFFFFFFFFFFF
+        assert answer(machine, options, machine.arch, machine.prlimit64, given, 0) == found
 
 
 def test_numbers_are_those_of_this_machine() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -181,6 +182,26 @@ def test_background_keep_leaves_even_daemons_alone(make_host: Callable[..., Host
     finally:
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not family_of(host), "it is reaped")
+
+
+def test_nobody_stays_by_the_mark_of_one_that_may(make_host: Callable[..., Host], tmp_path: Path) -> None:
+    """security.md, Processes: "double fork and setsid", and both limits lowered to those of a daemon that
+    `background keep` lets live."""
+    host = make_host("sh ...\n    background keep\n    nice 1\npython3 ...\n    nice 1\n").start()
+    with host.popen("python3", "-c", daemon(tmp_path / "mark", wait=1000)) as client:
+        forger = left_by(host, tmp_path / "mark")
+        script = f"setsid sh -c 'echo $$ > {tmp_path}/kept; exec sleep 1000' >&- 2>&- <&- & exit 0"
+        assert host.run("sh", "-c", script).returncode == 0
+        kept = left_by(host, tmp_path / "kept")
+        try:
+            wanted = resource.prlimit(kept, 10)[1]
+            resource.prlimit(forger, 10, (wanted, wanted))
+            assert resource.prlimit(forger, 5)[1] < resource.prlimit(kept, 5)[1]  # out of its reach
+            wait_until(lambda: not is_alive(forger), "it is gone")
+            assert is_alive(kept)
+        finally:
+            os.kill(kept, signal.SIGKILL)
+            client.kill()
 
 
 def test_one_command_that_ends_leaves_the_daemons_of_another_alone(python_host: Host, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from rexec import files
 from rexec.errors import ConfigError
-from rexec.policy.disk import Found
+from rexec.policy.disk import Found, Owned
 from rexec.policy.problems import PolicyRefused
 from rexec.server import disk
 from rexec.server.disk import LocalDisk
@@ -89,6 +90,57 @@ def test_a_directory_above_that_others_may_write_is_told(bin_dir: Path) -> None:
     assert warnings_of(place, bin_dir) == [f"{bin_dir}, above {place}, is writable by others"]
 
 
+def given_away(place: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Make `place` somebody else's, or without root, this process somebody else; give the owner."""
+    if os.geteuid() == 0:
+        os.chown(place, 4711, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    return place.stat().st_uid
+
+
+def owned(place: Path) -> tuple[Owned, ...]:
+    found = LocalDisk().find(str(place), ())
+    assert found is not None
+    return found.owned
+
+
+def test_a_program_of_another_owner_is_told(bin_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = program(bin_dir / "tool")
+    assert str(place) not in str(owned(place))
+    uid = given_away(place, monkeypatch)
+    assert Owned(uid, f"{place} belongs to another user (uid {uid})") in owned(place)
+
+
+def test_a_directory_of_another_owner_above_is_told(bin_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (bin_dir / "deep").mkdir(mode=0o755)
+    place = program(bin_dir / "deep" / "tool")
+    uid = given_away(bin_dir, monkeypatch)
+    assert Owned(uid, f"{bin_dir}, above {place}, belongs to another user (uid {uid})") in owned(place)
+
+
+def test_the_target_of_a_link_is_told_if_it_is_of_another_owner(
+    bin_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tool").symlink_to(program(bin_dir / "tool"))
+    uid = given_away(bin_dir / "tool", monkeypatch)
+    place = tmp_path / "tool"
+    assert Owned(uid, f"{place} belongs to another user (uid {uid})") in owned(place)
+
+
+def test_a_program_of_another_owner_is_a_warning_of_the_list(
+    bin_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = program(bin_dir / "tool")
+    path = write(tmp_path, f"{place} []\n")
+    policy = disk.load(path)
+    uid = given_away(place, monkeypatch)
+    monkeypatch.setattr(files, "read_trusted", lambda path, limit: Path(path).read_text())
+    told = f"{place} belongs to another user (uid {uid})"
+    assert told not in [problem.text for problem in policy.warnings]
+    assert told in [problem.text for problem in disk.load(path).warnings]
+
+
 def test_a_link_is_judged_at_its_target_and_on_the_way(bin_dir: Path, tmp_path: Path) -> None:
     open_dir, link_dir = tmp_path / "open", tmp_path / "links"
     open_dir.mkdir()
@@ -117,7 +169,7 @@ def test_what_went_away_meanwhile_is_not_there(bin_dir: Path, monkeypatch: pytes
     def vanished(path: str) -> list[str]:
         raise FileNotFoundError(path)
 
-    monkeypatch.setattr(disk, "_lax_places", vanished)
+    monkeypatch.setattr(disk, "_on_the_way", vanished)
     assert LocalDisk().find(str(place), ()) is None
 
 

@@ -67,7 +67,7 @@ def test_who_bears_nobodys_mark_is_ended_on_sight() -> None:
         mark = left.mark()
         left.begin(1, mark)
         lowered = orphan(lambda: resource.setrlimit(10, (5, 5)))
-        assert mark_of(lowered) == 5
+        assert mark_of(lowered)[0] == 5
         assert left.of(mark) == [lowered]
         left.look()
         assert ended(lowered)
@@ -84,15 +84,15 @@ def test_an_end_never_kills_by_a_mark_that_others_may_bear() -> None:
 
     def test() -> None:
         witness = spawn(lambda: resource.setrlimit(10, (7, 7)), lambda: time.sleep(1000))
-        while mark_of(witness) != 7:
+        while mark_of(witness)[0] != 7:
             os.sched_yield()
         left = Leftovers()
         mark = left.mark()
         left.begin(1, mark)
-        left.begin(witness, 7)
+        left.begin(witness, mark_of(witness))
         orphan_of_7 = orphan(lambda: resource.setrlimit(10, (7, 7)))
         left.forget(witness)
-        left._leaders[witness] = 0  # known, but of another mark: 7 is nobody's now
+        left._leaders[witness] = (0, 0)  # known, but of another mark: 7 is nobody's now
         assert not left.end(mark, thoroughly=True)
         assert ended(orphan_of_7)
         assert os.waitpid(witness, os.WNOHANG) == (0, 0)
@@ -114,7 +114,7 @@ def test_who_was_kept_stays_until_it_ends_by_itself() -> None:
         left.forget(1)
         left.look()
         assert left.is_waiting
-        assert left.of(12345) == []
+        assert left.of((1, 2)) == []
         os.kill(kept, signal.SIGTERM)
         while left.is_waiting:
             left.look()

@@ -40,8 +40,8 @@ class FakeLink:
 class Leftovers(FakeLeftovers):
     """Gives every command the same mark."""
 
-    def mark(self) -> int:
-        return 77
+    def mark(self) -> tuple[int, int]:
+        return 77, -1
 
 
 class Stage:

@@ -123,6 +123,14 @@ def test_a_command_that_is_over_is_watched_no_more(stage: Stage) -> None:
     assert stage.link.texts == []
 
 
+def test_one_that_is_closed_is_held_by_nobody(stage: Stage) -> None:
+    """security.md, Processes: "back to the start values": memory too, whenever the collector comes by."""
+    pending = stage.watcher._of
+    pending.watcher = stage.watcher
+    stage.watcher.close()
+    assert pending.watcher is None
+
+
 def test_who_tried_nothing_is_not_spoken_of(stage: Stage) -> None:
     stage.watcher.announce()
     stage.watcher.close()

@@ -19,7 +19,7 @@ Open = Callable[..., Prompt]
 KEYS = """\
 import os, sys, termios, tty, signal
 print(*(os.isatty(number) for number in (0, 1, 2)), *os.get_terminal_size(0), flush=True)
-signal.signal(signal.SIGWINCH, lambda *_: print("size", *os.get_terminal_size(0), flush=True))
+signal.signal(signal.SIGWINCH, lambda *_: os.write(1, b"size %d %d\\n" % os.get_terminal_size(0)))
 tty.setraw(0)
 print("ready", end="\\r\\n", flush=True)
 while (key := os.read(0, 1)) != b"q":
