@@ -68,7 +68,7 @@ def _lines(path: str) -> Iterator[str]:
             with open(place, encoding="utf-8", errors="surrogateescape") as file:
                 yield from file
     except OSError as error:
-        raise ConfigError(f"{neutral(path)}: {error.strerror}") from None
+        raise ConfigError(f"{neutral(path)}: {(error.strerror or str(error)).lower()}") from None
 
 
 def _fields(line: str) -> dict[str, Any] | None:

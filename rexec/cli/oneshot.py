@@ -22,6 +22,8 @@ from rexec.text import neutral
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rexec.cli.options import Line
     from rexec.cli.terminal import Attached
     from rexec.client.config import Target
@@ -42,8 +44,7 @@ class OneShot:
         self.target = target_of(line)
         self.words = tuple(os.fsencode(word) for word in line.command)
         self.status_fd = _status_fd(line)
-        if line.receipt is not None and files.stamp(line.receipt) is not None:
-            raise UsageError(f"--receipt {line.receipt}: already exists, and is never overwritten")
+        _be_free(line.receipt)
         self.session: Session | None = None
         self.command: Command | None = None
         self.signals = Signals()
@@ -198,8 +199,9 @@ class OneShot:
         if result.error is not None and not self.line.json and not self.line.quiet_all:
             word = "denied: " if result.state == "denied" else ""
             self._say(f"{self.target.name}: {word}{result.error}", always=True)
-            if result.state == "denied" and self.line.command[0].startswith("-"):
-                self._say("hint: options of rexec stand before the host")
+            hint = _hint(self.line.command) if result.state == "denied" else None
+            if hint is not None:
+                self._say(f"hint: {hint}")
         self._write_status(result)
         return result.exit_code
 
@@ -324,3 +326,23 @@ def _write_all(descriptor: int, data: bytes, name: str) -> None:
         pass  # who asked for it does not read it
     except OSError as error:
         raise RexecError(f"{name}: {os.strerror(error.errno or 0).lower()}") from None
+
+
+def _be_free(receipt: str | None) -> None:
+    """Refuse a place where no receipt could be kept, before anything is started."""
+    if receipt is None:
+        return
+    if files.stamp(receipt) is not None:
+        raise UsageError(f"--receipt {receipt}: already exists, and is never overwritten")
+    folder = os.path.dirname(receipt) or "."
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"--receipt {receipt}: {folder} is no directory that you may write")
+
+
+def _hint(command: Sequence[str]) -> str | None:
+    """Say what those who know ssh get wrong about the words of a command."""
+    if command[0].startswith("-"):
+        return "options of rexec stand before the host"
+    if len(command) == 1 and " " in command[0].strip():
+        return "no shell parts this into words: leave the quotes around it away"
+    return None

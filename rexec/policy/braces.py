@@ -81,7 +81,9 @@ def _set(name: str, column: int, sets: Sets) -> Type:
 
 def _near(name: str, sets: Sets) -> str:
     near = closest(name, [*sets, *TYPES])
-    return f"did you mean {near}?" if near else f"types are {' '.join(TYPES)}"
+    if near or not name.isupper():
+        return f"did you mean {near}?" if near else f"types are {' '.join(TYPES)}"
+    return f"above it: %set {name} = WORD..."
 
 
 # --- words ----------------------------------------------------------------------------------------

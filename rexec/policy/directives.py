@@ -118,7 +118,8 @@ def _group(told: Told, line: int, word: Token, values: Sequence[Token]) -> None:
 
 def _name(token: Token) -> str:
     if not token.is_literal or not is_name(token.text):
-        raise Flaw(token.column, f"{quoted(token.text)} is no name of a user or a group")
+        hint = "blanks part the names, not commas" if "," in token.text else None
+        raise Flaw(token.column, f"{quoted(token.text)} is no name of a user or a group", hint)
     return token.text
 
 

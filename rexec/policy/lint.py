@@ -67,6 +67,20 @@ def _missing_directories(policy: Policy, disk: Disk) -> Iterator[Remark]:
         cwd = rule.grant.cwd
         if cwd is not None and not disk.is_directory(cwd):
             yield Remark(rule, Severity.WARNING, f"the directory {quoted(cwd)} is not there")
+        home = policy.account_of(rule).home
+        if rule.grant.run_as is not None and cwd is None and not disk.is_directory(home):
+            text = f"the home of {quoted(rule.grant.run_as.name)}, {quoted(home)}, is not there to start in"
+            yield Remark(rule, Severity.WARNING, text, "an indented line below it: cwd /")
+
+
+def _values_in_quotes(policy: Policy, disk: Disk) -> Iterator[Remark]:
+    """Find the names of values where a quoted word of a server command has them as text."""
+    for rule in policy.rules:
+        for word in rule.served.words if rule.served else ():
+            for name in sorted(rule.names):
+                if any(f"{{{name}}}" in text for text in word.texts):
+                    text = f"{{{name}}} in quotes is text: the value does not get there"
+                    yield Remark(rule, Severity.WARNING, text, "a word with a value in it has no quotes")
 
 
 def _missing_features(policy: Policy, disk: Disk) -> Iterator[Remark]:
@@ -221,6 +235,7 @@ CHECKS = (
     _owned_programs,
     _other_digests,
     _missing_directories,
+    _values_in_quotes,
     _empty_fences,
     _powerful_accounts,
     _over,

@@ -46,11 +46,13 @@ class OptionLine(NamedTuple):
         literal(self.values[0], what)
         return self.values[0]
 
-    def choice(self, *choices: str) -> str:
-        """Take one of a few words."""
-        token = self.only(" or ".join(choices))
+    def choice(self, *choices: str, what: str | None = None) -> str:
+        """Take one of a few words; `what` names them where there is more to take."""
+        what = what or " or ".join(choices)
+        token = self.only(what)
         if token.text not in choices:
-            raise Flaw(token.column, f"{self.word.text} {quoted(token.text)} is not known to this version")
+            text = f"{self.word.text} {quoted(token.text)} is not known to this version"
+            raise Flaw(token.column, text, f"it takes {what}")
         return token.text
 
 

@@ -52,7 +52,8 @@ def read_option(
     word, *values = tokens
     option = OPTIONS.get(word.text) if word.kind is Kind.WORD else None
     if option is None:
-        near = closest(word.text, OPTIONS)
+        name = word.text.partition("=")[0]  # timeout=5s
+        near = name if name in OPTIONS else closest(word.text, OPTIONS)
         text = f"option {quoted(word.text)} is not known to this version"
         raise Flaw(word.column, text, f"did you mean {near}?" if near else None)
     if word.text in seen and not option.repeats:
@@ -166,10 +167,11 @@ def _output(grant: Grant, line: OptionLine) -> Grant:
 
 
 def _stdin(grant: Grant, line: OptionLine) -> Grant:
-    token = line.only("no, yes or a size")
+    what = "no, yes or a size"
+    token = line.only(what)
     if token.text[:1].isdigit():
         return replace(grant, stdin=True, stdin_max=quantities.size(token))
-    return replace(grant, stdin=line.choice("no", "yes") == "yes", stdin_max=None)
+    return replace(grant, stdin=line.choice("no", "yes", what=what) == "yes", stdin_max=None)
 
 
 def _parallel(grant: Grant, line: OptionLine) -> Grant:

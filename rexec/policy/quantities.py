@@ -101,12 +101,14 @@ def limits(line: OptionLine) -> Limits:
     """Read ``cpu=10s mem=512M procs=32 files=64 fsize=100M``, each at most once."""
     found: dict[str, int] = {}
     for value in line.some("limits such as cpu=10s mem=512M"):
-        name, _, text = value.text.partition("=")
+        name, equals, text = value.text.partition("=")
         read = _LIMITS.get(name)
         if read is None:
             near = closest(name, _LIMITS)
             hint = f"did you mean {near}?" if near else f"there are {' '.join(_LIMITS)}"
             raise Flaw(value.column, f"the limit {quoted(name)} is not known to this version", hint)
+        if not equals:
+            raise Flaw(value.column, f"the limit {name} needs = and a number", "limit cpu=10s mem=512M")
         if name in found:
             raise Flaw(value.column, f"{name} stands twice for one rule")
         found[name] = read(value._replace(text=text))

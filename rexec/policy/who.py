@@ -60,5 +60,6 @@ def read_who(tokens: Sequence[Token], column: int) -> Who:
 
 def _read_name(token: Token) -> str:
     if not token.is_literal or not is_name(token.text.removeprefix("@")):
-        raise Flaw(token.column, f"{quoted(token.text)} names no user and no group")
+        hint = "blanks part the names, not commas" if "," in token.text else None
+        raise Flaw(token.column, f"{quoted(token.text)} names no user and no group", hint)
     return token.text

@@ -241,6 +241,8 @@ def bind(address: Address) -> socket.socket:
         why = words(error) if isinstance(error, OSError) else "not a host name"
         is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         hint = "another server runs there; --listen names another address" if is_taken else None
+        if address.host.isdecimal():
+            hint = f"a port has a colon in front: --listen :{address.host}"
         raise ConfigError(f"cannot listen on {address}: {why}", hint=hint) from None
 
 

@@ -39,6 +39,7 @@ def test_braces_hold_a_name_and_a_type(text, name, type_text, choices) -> None:
     [
         ("n=itn", 12, "did you mean int?"),
         ("UNTI", 10, "did you mean UNIT?"),
+        ("HOSTS", 10, "above it: %set HOSTS = WORD..."),
         ("int:1..5 x*", 10, "a path has ro rw file dir new"),
         ("a&b|c", 11, "such as {re:'[a-z]+'}"),
         ("'a' ", 10, "a literal stands without braces"),

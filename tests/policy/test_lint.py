@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rexec.policy.disk import Found, Owned
+from rexec.policy.disk import Account, Found, Owned
 from tests.policy.fakes import FakeDisk, policy_of
 
 
@@ -43,6 +43,22 @@ def test_a_missing_program_is_a_warning() -> None:
 def test_a_missing_directory_is_a_warning() -> None:
     assert remarks("ls []\n    cwd /missing") == ['1 warning the directory "/missing" is not there']
     assert remarks("ls []\n    cwd /srv") == []
+
+
+def test_a_missing_home_is_a_warning_where_a_command_of_another_account_starts_in_it() -> None:
+    disk = FakeDisk()
+    disk.accounts["nobody", None] = Account("nobody", "/missing", 65534, 65534, (65534,))
+    text = 'the home of "nobody", "/missing", is not there to start in'
+    (found,) = (problem for problem in policy_of("ls []\n    as nobody\n    timeout 1s", disk).warnings)
+    assert (found.text, found.suggestion) == (text, "an indented line below it: cwd /")
+    assert policy_of("ls []\n    as nobody\n    cwd /\n    timeout 1s", disk).warnings == ()
+
+
+def test_a_value_in_a_quoted_word_of_a_server_command_is_a_warning() -> None:
+    assert remarks("greet {n=name} = echo '{n}'") == [
+        "1 warning {n} in quotes is text: the value does not get there"
+    ]
+    assert remarks("greet {n=name} = echo '{m}' {n}") == []
 
 
 def test_a_program_that_others_may_write_is_a_warning() -> None:

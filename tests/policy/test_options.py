@@ -158,3 +158,21 @@ def test_a_default_takes_these_options_and_no_others() -> None:
 def test_the_reference_names_every_option() -> None:
     page = (ROOT / "docs/reference/allow-list.md").read_text()
     assert [name for name in OPTIONS if not re.search(rf"^\| `{name}[ `]", page, re.M)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("ls\n    timeout=5s", "did you mean timeout?"),
+        ("ls\n    timout 5s", "did you mean timeout?"),
+        ("ls\n    pty maybe", "it takes no or yes or only"),
+        ("ls\n    stdin none", "it takes no, yes or a size"),
+        ("ls\n    record in", "it takes no or out or io"),
+        ("ls\n    limit mem 512M", "limit cpu=10s mem=512M"),
+        ("ls\n    for alice, bob", "blanks part the names, not commas"),
+        ("[alice, bob]\nls", "blanks part the names, not commas"),
+        ("%group ops = alice, bob", "blanks part the names, not commas"),
+    ],
+)
+def test_a_slip_of_a_beginner_is_told_the_way_out(text: str, hint: str) -> None:
+    assert error(text).suggestion == hint

@@ -65,11 +65,22 @@ def test_a_receipt_is_never_written_over_a_file(host: Host) -> None:
 
 
 def test_a_receipt_that_cannot_be_kept_makes_the_command_lost(host: Host) -> None:
-    done = host.run("true", options=("--receipt", str(host.folder / "gone" / "r")))
+    folder = host.folder / "gone"
+    folder.mkdir()
+    done = host.run("sh", "-c", f"rmdir {folder}", options=("--receipt", str(folder / "r")))
     assert done.returncode == 255
     assert b"no such file or directory" in done.stderr
-    found = host.object("true", options=("--receipt", str(host.folder / "gone" / "r")))
+    folder.mkdir()
+    found = host.object("sh", "-c", f"rmdir {folder}", options=("--receipt", str(folder / "r")))
     assert (found["state"], found["exit_code"]) == ("lost", 255)
+
+
+def test_nothing_is_started_where_no_receipt_can_be_written(host: Host) -> None:
+    folder = str(host.folder / "gone")
+    done = host.run("true", options=("--receipt", f"{folder}/r"))
+    assert done.returncode == 2
+    assert f"--receipt {folder}/r: {folder} is no directory that you may write" in done.stderr.decode()
+    assert host.count("rexec-server: allow") == 0
 
 
 @pytest.mark.parametrize("options", [("--list",), ("--explain",)])

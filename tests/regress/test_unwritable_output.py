@@ -56,3 +56,9 @@ def test_an_option_behind_the_host_is_told_where_it_belongs(shared_host: Host) -
     assert done.returncode == 126
     assert done.stderr.endswith(b"rexec: hint: options of rexec stand before the host\n")
     assert os.fsdecode(done.stderr).count("\n") == 2
+
+
+def test_a_whole_command_line_in_quotes_is_told_that_no_shell_parts_it(shared_host: Host) -> None:
+    done = shared_host.run("true -x")
+    assert done.returncode == 126
+    assert done.stderr.endswith(b"hint: no shell parts this into words: leave the quotes around it away\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -102,6 +103,8 @@ def make_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
         target = Target(tmp_path_factory.mktemp("target"))
         made.append(target)
         target.start(*options)
+        os.kill(target.pid, signal.SIGHUP)  # who answers to that has opened all it will hold
+        target.wait_for("rexec-server: reload result=done")
         target.at_rest = target.descriptors()
         return target
 
