@@ -327,7 +327,7 @@ class Command:
             self._queue.clear()
         elif not self._queue:
             self._loop.remove_writer(self._stdin)
-            if self._stdin_ended:
+            if self._stdin_ended and self._leaving is None:  # what is cut off is not the whole
                 self._end_stdin()
         if consumed:
             self.session.consume(self.channel, Stream.STDIN, consumed)
