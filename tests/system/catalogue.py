@@ -152,7 +152,7 @@ HELD = (
         by("-c", "import os; os.fork() or os.setsid(); os.fork() or os.execv('{sing}', ['x'])"),
     ),
     row("lua5.4", "lua5.4", by("-e", "os.execute('{sing}')"), by("-e", "io.popen('{sing}'):read()")),
-    row("tclsh", "tcl", by(stdin="exec {sing}\n"), by(stdin="open |{sing}\n")),
+    row("tclsh", "tcl", by(stdin="exec {sing}\n"), by(stdin="read [open |{sing}]\n")),
     row("expect", "expect", by("-c", "exec {sing}"), by("-c", "spawn {sing}; expect eof")),
     row("m4", "m4", by(stdin="syscmd(`{sing}')\n"), by(stdin="esyscmd(`{sing}')\n")),
     row("dc", "dc", by("-e", "!{sing}")),
