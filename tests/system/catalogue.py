@@ -144,7 +144,7 @@ HELD = (
         "python3-minimal",
         by("-c", "import os; os.system('{sing}')"),
         by("-c", "import os; os.execv('{sing}', ['x'])"),
-        by("-c", "import os; os.posix_spawn('{sing}', ['x'], {{}})"),
+        by("-c", "import os; os.waitpid(os.posix_spawn('{sing}', ['x'], {{}}), 0)"),
         by(
             "-c",
             "import os; os.execve(os.open('/bin/sh', 0), ['sh', '-c', '{sing}'], {{}})",
