@@ -144,13 +144,14 @@ def family_of(host: Host) -> list[int]:
     found, above = [], {host.runner_pid()}
     while above:
         parent = above.pop()
-        for task in os.listdir(f"/proc/{parent}/task"):
-            try:
-                children = Path(f"/proc/{parent}/task/{task}/children").read_text().split()
-            except OSError:
-                continue
-            found += map(int, children)
-            above |= set(map(int, children))
+        try:
+            tasks = os.listdir(f"/proc/{parent}/task")
+            lines = [Path(f"/proc/{parent}/task/{task}/children").read_text() for task in tasks]
+        except OSError:
+            continue  # it has ended meanwhile
+        for children in lines:
+            found += map(int, children.split())
+            above |= set(map(int, children.split()))
     return sorted(found)
 
 

@@ -65,5 +65,6 @@ def test_commands_of_every_kind_leave_no_descriptor_and_no_memory(
         assert states == {"denied" if kind in ("denied", "refused by an obligation") else "ok"}
     wait_until(lambda: host.count("rexec-server: left ") == ROUNDS + 1, "all have left")
     for pid, (descriptors, memory) in zip(servers(host), before, strict=True):
-        wait_until(lambda: descriptors_of(pid) == descriptors, "descriptors are closed")  # noqa: B023
+        # not "==": the last socket of the warm-up may still have been on its way out when it was counted
+        wait_until(lambda: descriptors_of(pid) <= descriptors, "descriptors are closed")  # noqa: B023
         assert resident_kib(pid) - memory < GROWTH
