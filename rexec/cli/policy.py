@@ -11,6 +11,7 @@ import click
 from rexec.policy.diff import compare
 from rexec.policy.expand import expand
 from rexec.policy.explain import explain
+from rexec.policy.forms import form_of
 from rexec.policy.problems import PolicyRefused, Problem, Severity
 from rexec.policy.request import Request
 from rexec.policy.who import is_name
@@ -118,10 +119,12 @@ def explain_command(
 
     Exits with 0 when it is allowed, 126 when it is denied, 127 when the program is not there.
     """
+    form, words = form_of(command)
     request = Request(
         user=user,
         groups=frozenset(groups),
-        words=command,
+        words=words,
+        form=form,
         peer=peer,
         connection=peer,
         now=now,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rexec.policy.arguments import DASHES, Dashes
+from rexec.policy.forms import SHELL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def values_of(rule: Rule, words: Sequence[str], spans: Sequence[Span]) -> Values
 
 def argv_of(rule: Rule, words: tuple[str, ...], spans: Sequence[Span]) -> tuple[str, ...]:
     """Give the argv that is started: the server command's, or the client's with the ``--`` of the rule."""
+    if rule.command == SHELL:
+        return ("sh", "-c", *words[1:])
     if rule.served is not None:
         return rule.served.argv(values_of(rule, words, spans))
     for pattern, (start, end) in zip(rule.patterns, spans, strict=True):

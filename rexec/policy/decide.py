@@ -13,8 +13,9 @@ from dataclasses import replace
 from rexec.limits import TIMEOUT_MAX
 from rexec.policy import environment, paths
 from rexec.policy.arguments import Dashes, Literal, match, miss, reach
-from rexec.policy.captures import argv_of, checks_of, fence_of, hidden, logged_of, values_of
+from rexec.policy.captures import HIDDEN, argv_of, checks_of, fence_of, hidden, logged_of, values_of
 from rexec.policy.circumstances import is_bound, outside
+from rexec.policy.forms import SHELL, form_of, needs_shell, seen_by, settled
 from rexec.policy.request import Request
 from rexec.policy.rules import Deny, Missing, Permit
 from rexec.policy.wording import closest, quoted, show, shown
@@ -33,35 +34,43 @@ _TERM = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._+-]{0,63})?")  # it names a file 
 
 def decide(policy: Policy, request: Request) -> Decision:
     """Judge one request; the same policy and request give the same decision, always."""
+    request = settled(request)
     flaw = _malformed(policy, request)
     if flaw is not None:
         return Deny(flaw, logged=without_secrets(policy, request))
     missed: list[Rule] = []
     absent: list[Deny] = []
     for rule in candidates(policy, request):
-        spans = match(rule.patterns, request.words, base_of(policy, rule, request))
+        seen = seen_by(rule, request)
+        spans = match(rule.patterns, seen.words, base_of(policy, rule, seen))
         if spans is None:
             missed.append(rule)
             continue
-        reason = outside(rule.grant, request)
+        reason = outside(rule.grant, seen)
         if reason is None:
-            return _judge(policy, rule, request, spans)
-        absent.append(_denied(rule, request, spans, reason))
+            return _judge(policy, rule, seen, spans)
+        absent.append(_denied(rule, seen, spans, reason))
     return absent[0] if absent else _nearest(policy, request, missed)
 
 
 def candidates(policy: Policy, request: Request) -> Iterator[Rule]:
     """Give the rules for this command word, as spelled, that are for the asker, in their order."""
     groups = policy.groups_of(request.user, request.groups)
-    return (rule for rule in policy.index.get(request.words[0], ()) if rule.is_for(request.user, groups))
+    rules = policy.index.get(request.words[0], ()) if request.words else ()
+    if request.line is not None and SHELL in policy.index:  # a shell takes what programs take as well
+        wanted = (request.words[0], SHELL) if request.words else (SHELL,)
+        rules = tuple(rule for rule in policy.rules if rule.command in wanted)
+    return (rule for rule in rules if rule.is_for(request.user, groups))
 
 
 def possible(policy: Policy, request: Request) -> Iterator[Decision]:
     """Give each decision that a request could meet at some time and place, with a text that confirms it."""
-    for rule in candidates(policy, request):
-        spans = match(rule.patterns, request.words, base_of(policy, rule, request))
+    request = settled(request)
+    for rule in () if request.flaw else candidates(policy, request):
+        seen = seen_by(rule, request)
+        spans = match(rule.patterns, seen.words, base_of(policy, rule, seen))
         if spans is not None:
-            yield _judge(policy, rule, replace(request, confirm=rule.grant.confirm), spans)
+            yield _judge(policy, rule, replace(seen, confirm=rule.grant.confirm), spans)
             if not is_bound(rule.grant):
                 return
     yield decide(policy, request)
@@ -77,21 +86,32 @@ def self_test(policy: Policy, word: str) -> bool:
 
 def plain_request(user: str, words: tuple[str, ...], groups: frozenset[str] = frozenset()) -> Request:
     """Make a request that asks for nothing but its words, for questions about the policy itself."""
-    return Request(user=user, groups=groups, words=words, peer="", connection="", now=0.0, pty_allowed=True)
+    form, words = form_of(words)
+    return Request(
+        user=user, groups=groups, words=words, form=form, peer="", connection="", now=0.0, pty_allowed=True
+    )
 
 
 def without_secrets(policy: Policy, request: Request) -> tuple[str, ...]:
     """Give the words of a request that no rule took, or none was asked for, as logs may show them."""
     if not request.words:
         return ()
+    if request.words[0] == SHELL:
+        return string_shown(policy, " ".join(request.words[1:]))
     rules = policy.index.get(request.words[0], ())
     return hidden(rules, request.words, candidates(policy, request))
 
 
+def string_shown(policy: Policy, text: str) -> tuple[str, ...]:
+    """Give a string of which nobody knows the words: whole, unless it may be about a rule that hides some."""
+    secret = any(rule.grant.redact and rule.command in text for rule in policy.rules)
+    return (SHELL, HIDDEN) if secret else (SHELL, text)
+
+
 def _malformed(policy: Policy, request: Request) -> str | None:
     """Say what no rule could ever allow."""
-    if request.form != "argv":
-        return f"a command of the form {quoted(request.form)} is not known to this server"
+    if request.flaw:
+        return request.flaw
     if not request.words or not request.words[0]:
         return "the command has no name" if request.words else "there is no command"
     for index, word in enumerate(request.words):
@@ -108,7 +128,7 @@ def _judge(policy: Policy, rule: Rule, request: Request, spans: list[Span]) -> D
         refusal = condition(policy, rule, request)
         if refusal is not None:
             return _denied(rule, request, spans, refusal)
-    if rule.program is None:
+    if rule.program is None and not rule.copies:
         place = "not there" if rule.starts.startswith("/") else f"not in {':'.join(policy.path)}"
         words = logged_of(rule, request.words, spans)
         text = f"{_asked(words)} {rule.label} allows it, but {show([rule.starts])} is {place}"
@@ -116,7 +136,7 @@ def _judge(policy: Policy, rule: Rule, request: Request, spans: list[Span]) -> D
     confirm = rule.grant.confirm
     if confirm not in (None, request.confirm):  # last: nobody confirms what is denied all the same
         return replace(_denied(rule, request, spans, f"needs --confirm {quoted(confirm)}"), confirm=confirm)
-    return _permit(policy, rule, rule.program.path, request, spans)
+    return _permit(policy, rule, rule.program.path if rule.program else "", request, spans)
 
 
 def _denied(rule: Rule, request: Request, spans: list[Span], reason: str) -> Deny:
@@ -133,7 +153,7 @@ def _permit(policy: Policy, rule: Rule, path: str, request: Request, spans: list
         rule=rule,
         grant=grant,
         path=path,
-        argv=argv_of(rule, words, spans),
+        argv=(*argv_of(rule, words, spans), *request.options),
         env=environment.child_environment(policy, rule, request),
         cwd=_home(policy, rule) if asked is None else asked,
         cwd_root=grant.cwd_ask if asked is not None and grant.cwd_ask != "/" else None,
@@ -223,7 +243,8 @@ def _asked(words: tuple[str, ...]) -> str:
 def _nearest(policy: Policy, request: Request, missed: list[Rule]) -> Deny:
     words = without_secrets(policy, request)
     if not missed:
-        return _unknown(policy, request, words)
+        shell = needs_shell(request)
+        return _no_shell(policy, words, shell) if shell else _unknown(policy, request, words)
     seen = [(rule, base_of(policy, rule, request)) for rule in missed]
     if len(seen) > _NEAR_MAX:
         seen.sort(key=lambda pair: -reach(pair[0].patterns, request.words, pair[1]))
@@ -240,6 +261,12 @@ def allowed_by(rule: Rule) -> str:
         return f'"{show([rule.command])}" without arguments'
     exactly = all(isinstance(pattern, Literal | Dashes) for pattern in rule.patterns)
     return f'{"exactly " if exactly else ""}"{shown(rule.form)}"'
+
+
+def _no_shell(policy: Policy, words: tuple[str, ...], what: str) -> Deny:
+    """Say of a string that no words can be had of it without a shell, and which rule would give one."""
+    only = f"only the rule {SHELL} gives one, and {policy.name} has none for this user"
+    return Deny(f"{quoted(words[1])} needs a shell ({shown(what)}): {only}", logged=words)
 
 
 def _unknown(policy: Policy, request: Request, words: tuple[str, ...]) -> Deny:

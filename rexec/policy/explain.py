@@ -9,6 +9,7 @@ from rexec.policy.arguments import match, miss
 from rexec.policy.captures import HIDDEN, argv_of
 from rexec.policy.circumstances import outside
 from rexec.policy.decide import base_of, candidates, decide
+from rexec.policy.forms import seen_by, settled
 from rexec.policy.rules import Deny, Permit
 from rexec.policy.terms import terms
 from rexec.policy.wording import quoted, show, shown
@@ -45,6 +46,7 @@ def explain(policy: Policy, request: Request, *, terse: bool = False) -> Explana
     With `terse`, no more is said than a client may learn by asking for the command: what is granted, not
     why something is not.
     """
+    request = settled(request)
     decision = decide(policy, request)
     if isinstance(decision, Deny) and decision.confirm is not None:  # one will be asked for it
         request = replace(request, confirm=decision.confirm)
@@ -61,24 +63,26 @@ def explain(policy: Policy, request: Request, *, terse: bool = False) -> Explana
 
 
 def _tried(policy: Policy, request: Request, decision: Decision) -> Iterator[str]:
-    if not request.words:
+    if not request.words or request.flaw:
         return
     for rule in candidates(policy, request):
-        base = base_of(policy, rule, request)
-        if match(rule.patterns, request.words, base) is not None:
-            reason = outside(rule.grant, request)
+        seen = seen_by(rule, request)
+        base = base_of(policy, rule, seen)
+        if match(rule.patterns, seen.words, base) is not None:
+            reason = outside(rule.grant, seen)
             yield f"{rule.label}: {shown(rule.text)}: {'matches' if reason is None else reason}"
             if reason is None:
                 return
             continue
-        found = miss(rule.patterns, request.words, base)
+        found = miss(rule.patterns, seen.words, base)
         yield f"{rule.label}: {shown(rule.text)}: {found.said(decision.logged)}"
 
 
 def _argv(policy: Policy, request: Request, permit: Permit) -> tuple[str, ...]:
     """Give the argv that is started, without the values that the rule hides."""
     rule = permit.rule
-    spans = match(rule.patterns, request.words, base_of(policy, rule, request)) if rule.grant.redact else None
+    seen = seen_by(rule, settled(request))
+    spans = match(rule.patterns, seen.words, base_of(policy, rule, seen)) if rule.grant.redact else None
     return permit.argv if spans is None else argv_of(rule, permit.logged, spans)
 
 
@@ -92,7 +96,8 @@ def _permitted(permit: Permit, argv: tuple[str, ...]) -> Iterator[str]:
     if permit.grant.danger:
         yield f"danger: {permit.grant.danger}"
     yield f"argv: {show(argv)}"
-    yield f"program: {neutral(permit.path)}"
+    if permit.path:
+        yield f"program: {neutral(permit.path)}"
     if permit.grant.run_as is not None:
         yield f"runs as: {neutral(permit.account.name)}"
     yield f"directory: {neutral(permit.cwd)}"

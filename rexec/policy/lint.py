@@ -11,6 +11,7 @@ from rexec.policy.arguments import FREE, Literal, match
 from rexec.policy.circumstances import is_bound
 from rexec.policy.dangers import dangers
 from rexec.policy.fences import needs
+from rexec.policy.forms import SHELL
 from rexec.policy.problems import Severity
 from rexec.policy.wording import quoted, shown
 
@@ -43,7 +44,7 @@ def lint(policy: Policy, disk: Disk) -> Iterator[Remark]:
 
 def _missing_programs(policy: Policy, disk: Disk) -> Iterator[Remark]:
     for rule in policy.rules:
-        if rule.program is None:
+        if rule.program is None and not rule.copies:
             place = "" if rule.starts.startswith("/") else f" in {':'.join(policy.path)}"
             yield Remark(rule, Severity.WARNING, f"{quoted(rule.starts)} is not there{place}")
 
@@ -129,6 +130,13 @@ def _powerful_accounts(policy: Policy, disk: Disk) -> Iterator[Remark]:
         if rule.grant.limits.procs is not None:
             text = "limit procs holds nothing: the kernel does not count the processes of root"
             yield Remark(rule, Severity.WARNING, text, "as USER below the rule runs it as somebody else")
+
+
+def _shells(policy: Policy, disk: Disk) -> Iterator[Remark]:
+    for rule in policy.rules:
+        if rule.command == SHELL:
+            hint = "name the programs that are meant: rexec-ssh needs no shell for plain words"
+            yield Remark(rule, Severity.WARNING, "@shell runs whatever the client says", hint)
 
 
 def _over(policy: Policy, disk: Disk) -> Iterator[Remark]:
@@ -238,6 +246,7 @@ CHECKS = (
     _values_in_quotes,
     _empty_fences,
     _powerful_accounts,
+    _shells,
     _over,
     _dangerous_programs,
     _shadowed_rules,

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from rexec.errors import ConfigError
 from rexec.limits import INCLUDE_DEPTH, INCLUDE_FILES_MAX, POLICY_TOTAL_MAX
+from rexec.policy.builtin import builtin_grant, is_builtin, read_builtin, refuse_option
 from rexec.policy.decide import plain_request, possible
 from rexec.policy.directives import DEFAULT_PATH, Told, read_directive
+from rexec.policy.forms import COPIES, SHELL, SHELL_PATH
 from rexec.policy.lint import lint
 from rexec.policy.options import read_option
 from rexec.policy.paths import is_canonical
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from rexec.policy.directives import Assertion
     from rexec.policy.disk import Disk, Found
     from rexec.policy.grant import Grant
+    from rexec.policy.served import Served
     from rexec.policy.tokens import Token
 
 _GLOBS = "*?"  # of %include and %use
@@ -201,6 +204,8 @@ class _Reader:
             hint = "a rule begins in the first column"
             raise Flaw(tokens[0].column, "an option without a rule above it", hint)
         above, sound = self.above, self.above.sound
+        if sound:
+            refuse_option(self.rules[-1].command, tokens[0])
         captured = frozenset(p.name for p in self.rules[-1].patterns if p.name) if sound else None
         above.grant = read_option(above.grant, tokens, above.seen, self.disk, captured)
         if sound:
@@ -213,26 +218,37 @@ class _Reader:
         if not said:
             raise Flaw(1, "a rule begins with a program", "what is meant literally is quoted")
         command, *rest = said
-        _refuse_command(command, "a rule")
-        if started is not None:
-            _refuse_command(_first(started, line), "a server command")
-        patterns = read_patterns(rest, self.told.strict or started is not None, self.told.sets)
-        served = read_served(started, patterns, rest) if started else None
+        served = None
+        if is_builtin(command):
+            patterns = read_builtin(command, rest, started, self.told.sets)
+            self.above.grant = builtin_grant(command.text, self.told.grant)
+        else:
+            _refuse_command(command, "a rule")
+            if started is not None:
+                _refuse_command(_first(started, line), "a server command")
+            patterns = read_patterns(rest, self.told.strict or started is not None, self.told.sets)
+            served = read_served(started, patterns, rest) if started else None
         rule = Rule(
             name=self.told.source.name,
             line=number,
             text=line[: (started or said)[-1].end],
             command=command.text,
-            program=self._find(command.text if served is None else served.command),
+            program=self._program(command.text, served),
             patterns=patterns,
-            bare=not rest and served is None,
+            bare=not rest and served is None and not is_builtin(command),
             section=self.section,
-            grant=self.told.grant,
+            grant=self.above.grant,
             form=line[: said[-1].end],
             served=served,
         )
         self.rules.append(rule)
         self.above.sound = True
+
+    def _program(self, command: str, served: Served | None) -> Found | None:
+        """Find what a rule starts; a copy starts nothing."""
+        if command in COPIES:
+            return None
+        return self._find(SHELL_PATH if command == SHELL else command if served is None else served.command)
 
     def _find(self, command: str) -> Found | None:
         if command not in self.programs:
@@ -275,8 +291,8 @@ def _refuse_command(token: Token, what: str) -> None:
     text = token.text
     if token.kind in (Kind.LIST, Kind.BRACE) or token.is_word("--") or not token.is_literal:
         raise Flaw(token.column, f"{what} begins with a program", "what is meant literally is quoted")
-    if token.kind is Kind.WORD and text.startswith("@"):
-        raise Flaw(token.column, f"the built-in rule {quoted(text)} is not known to this version")
+    if is_builtin(token):
+        raise Flaw(token.column, f"{quoted(text)} is no program", "a built-in rule stands for itself")
     if not text or text in (".", "..") or text.startswith("-"):
         raise Flaw(token.column, f"{quoted(text)} names no program")
     if "/" in text and not text.startswith("/"):

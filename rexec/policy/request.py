@@ -14,6 +14,9 @@ class Request:
     time, `pty` the TERM of the client where it asks for a terminal, `peer` the address as text or ""
     for a Unix socket, `utc_offset` the seconds by which local time is ahead, `confirm` the text that the
     client confirms with, `connection` the value of REXEC_CONNECTION, `pty_allowed` what the key says.
+    `env` is asked for, `offered` are variables that a rule may take or leave. What `forms` makes of the words
+    stands in `flaw` (what no rule could take), `line` (the string that they were split from) and `options`
+    (of a copy).
     """
 
     user: str
@@ -31,6 +34,10 @@ class Request:
     timeout: float | None = None
     pty: str | None = None
     stdin: bool = True
+    offered: tuple[tuple[str, str], ...] = ()
+    flaw: str = ""
+    line: str | None = None
+    options: tuple[str, ...] = ()
 
 
 def text_of(data: bytes) -> str:

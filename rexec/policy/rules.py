@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from rexec.policy.forms import COPIES, SHELL, SHELL_PATH
 from rexec.policy.grant import NO_FENCE, PLAIN, Fence, Grant
 from rexec.policy.who import EVERYONE
 
@@ -47,7 +48,14 @@ class Rule:
     @property
     def starts(self) -> str:
         """Name the program that is started, as written."""
+        if self.command == SHELL:
+            return SHELL_PATH
         return self.command if self.served is None else self.served.command
+
+    @property
+    def copies(self) -> bool:
+        """Tell whether the rule is for copying files, and starts no program."""
+        return self.command in COPIES
 
     @property
     def names(self) -> frozenset[str]:
@@ -116,8 +124,10 @@ class PathCheck(NamedTuple):
 class Permit:
     """The right to start one program once; only `decide` makes one, and `process` starts nothing else.
 
-    `argv` is the client's, or the server command's where the rule has one. What needs the disk or a
-    count is an obligation, discharged as `account` before the start; one that fails is a denial:
+    `argv` is the client's, or the server command's where the rule has one. A copy (`rule.copies`) has no
+    `path`: the file that it is about is that of its only check, and its `argv` is ``@get`` or ``@put``, the
+    path as said, and options. What needs the disk or a count is an obligation, discharged as `account`
+    before the start; one that fails is a denial:
     `cwd_root` (resolve the links of `cwd` and refuse when it has left this directory), `checks`,
     `sha256`, and of the grant `parallel` and `rate`.
     """

@@ -38,6 +38,7 @@ class Form(IntEnum):
     ARGV = 0  # the exact argument vector
     STRING = 1  # one string that the server splits by the published rule
     SUBSYSTEM = 2  # the name of a rule
+    COPY = 3  # @get or @put, options, and a path: the streams carry files
 
 
 @wire_enum
@@ -173,7 +174,10 @@ class Pty(Record):
 
 
 class Exec(Frame, code=16, limit=EXEC_MAX):
-    """Run a command. `id` names it within the session for ever, so that asking twice runs it once."""
+    """Run a command. `id` names it within the session for ever, so that asking twice runs it once.
+
+    What the rule does not pass of `env` is denied, of `offered` it is dropped.
+    """
 
     id: u64
     form: Form
@@ -188,6 +192,7 @@ class Exec(Frame, code=16, limit=EXEC_MAX):
     stdout_from: u64 = 0
     stderr_from: u64 = 0
     receipt: flag = False
+    offered: pairs = ()
 
 
 class Query(Frame, code=17, limit=EXEC_MAX):

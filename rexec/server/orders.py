@@ -76,6 +76,7 @@ class Start(Message, code=2):
     unknown: text  # what was asked for besides that this server does not do; empty for nothing
     receipt: flag = False
     confirm: text | None = None
+    offered: pairs = ()
 
 
 class Ask(Message, code=3):

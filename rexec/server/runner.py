@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 from rexec.errors import ConnectionLost, RemoteProtocolError, RexecError
 from rexec.limits import POLICY_SHOWN_MAX, REPORTS_MAX
 from rexec.policy.captures import hidden
-from rexec.policy.decide import decide
-from rexec.policy.request import Request, text_of
+from rexec.policy.decide import decide, string_shown
+from rexec.policy.forms import form_of
+from rexec.policy.request import Request, bytes_of, text_of
 from rexec.policy.rules import Deny, Missing
 from rexec.process.capabilities import bequeath_none
 from rexec.process.checks import discharge
@@ -231,6 +232,7 @@ class Runner:
             utc_offset=time.localtime().tm_gmtoff,
             pty_allowed=principal.pty_allowed,
             confirm=order.confirm,
+            offered=tuple((text_of(name), text_of(value)) for name, value in order.offered),
         )
 
     def _reject(self, order: orders.Start, seat: Seat | None, deny: Deny) -> None:
@@ -267,6 +269,8 @@ class Runner:
     def _unjudged(self, order: orders.Start) -> tuple[str, ...]:
         """Return the words of a command that no rule was asked about, as logs may show them."""
         words = tuple(map(text_of, order.words))
+        if order.form is Form.STRING:
+            return string_shown(self._held.policy, " ".join(words))
         return hidden(self._held.policy.index.get(words[0], ()), words) if words else ()
 
     def _ask(self, order: orders.Ask) -> None:
@@ -276,8 +280,18 @@ class Runner:
             self._link.send(orders.Answer(order.question, False, b"the key is no longer authorised"))
             return
         terminal = Pty("xterm", 80, 24) if order.pty else None
+        form, words = form_of(tuple(map(text_of, order.words)))
         as_start = orders.Start(
-            order.session, 0, Form.ARGV, order.words, order.env, order.cwd, None, True, terminal, ""
+            order.session,
+            0,
+            _NAMED[form],
+            tuple(map(bytes_of, words)),
+            order.env,
+            order.cwd,
+            None,
+            True,
+            terminal,
+            "",
         )
         request = self._request(as_start, seat, principal)
         known, body = answers.answer(self._held.policy, request, order.subject, terse=self._held.terse)
@@ -316,7 +330,8 @@ class Runner:
         self._link.send(orders.Reloaded(True, ""))
 
 
-_FORMS = {Form.ARGV: "argv", Form.STRING: "string", Form.SUBSYSTEM: "subsystem"}
+_NAMED = {"argv": Form.ARGV, "string": Form.STRING, "copy": Form.COPY}
+_FORMS = {Form.ARGV: "argv", Form.STRING: "string", Form.SUBSYSTEM: "subsystem", Form.COPY: "copy"}
 
 
 def settle() -> None:

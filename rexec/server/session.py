@@ -149,7 +149,7 @@ class Session:
         order = orders.Start(
             self.number, command.child, frame.form, frame.words, frame.env, frame.cwd,
             frame.timeout_ms, frame.stdin, frame.pty, _unknown(frame), frame.receipt,
-            frame.confirm,
+            frame.confirm, frame.offered,
         )  # fmt: skip
         self.desk.start(order, command)
 

@@ -267,14 +267,6 @@ def test_options_that_a_rule_does_not_name_are_denied(rule: str, words: tuple[st
     assert isinstance(asked(text, *words), Deny)
 
 
-@pytest.mark.parametrize("form", ["string", "subsystem", "", "ARGV"])
-def test_only_exact_words_are_a_command_for_now(form: str) -> None:
-    """security.md, Around the allow list: "Asking for a terminal, a prompt, a copy or a detached job
-    instead, to get around policy"."""
-    message = denial("ls", "ls", form=form)
-    assert message == f'a command of the form "{form}" is not known to this server'
-
-
 def test_the_same_request_gets_the_same_decision_from_one_generation() -> None:
     """security.md, Around the allow list: "Policy reload while a request is judged: one generation
     decides and runs"."""
