@@ -25,10 +25,10 @@ def question(text: str) -> str:
     return f'type "{neutral(text)}" to go on: '
 
 
-def is_confirmed(text: str, session: Session, signals: Signals) -> bool:
+def is_confirmed(text: str, session: Session, signals: Signals, program: str = "rexec") -> bool:
     """Ask, and tell whether this very text was typed; a signal is an answer too: no."""
     termios.tcflush(0, termios.TCIFLUSH)  # what was typed before the question is no answer to it
-    sys.stderr.write(f"rexec: {question(text)}")
+    sys.stderr.write(f"{program}: {question(text)}")
     sys.stderr.flush()
     typed = _typed(session, signals)
     if typed is None or not typed.endswith(b"\n"):

@@ -12,7 +12,7 @@ from rexec.cli.signals import RESIZED, Signals, die_by
 from rexec.client.command import Command, signal_number
 from rexec.client.config import Wishes, directory, load_config, resolve, variables
 from rexec.client.connect import connect
-from rexec.client.identity import signers
+from rexec.client.identity import no_passphrase, signers
 from rexec.client.result import Result
 from rexec.client.streams import FdSink, FdSource, MemorySink
 from rexec.errors import LocalProtocolError, RexecError, UsageError
@@ -22,7 +22,7 @@ from rexec.text import neutral
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from rexec.cli.options import Line
     from rexec.cli.terminal import Attached
@@ -37,12 +37,16 @@ _SIGNALLED = 128  # and above: by a signal, as shells have it
 
 
 class OneShot:
-    """One run of `rexec HOST COMMAND`."""
+    """One run of `rexec HOST COMMAND`; another front door says in what it differs."""
+
+    program = PROGRAM
+    form = f.Form.ARGV
 
     def __init__(self, line: Line) -> None:
         self.line = line
         self.target = target_of(line)
         self.words = tuple(os.fsencode(word) for word in line.command)
+        self.offered: tuple[tuple[bytes, bytes], ...] = ()  # variables that a rule may take or leave
         self.status_fd = _status_fd(line)
         _be_free(line.receipt)
         self.session: Session | None = None
@@ -81,15 +85,12 @@ class OneShot:
     # --- the way there ------------------------------------------------------------------------
 
     def _run(self) -> Command:
-        say = self._say
-        keys = signers(self.target.home, self.target.identities, os.environ, ask_passphrase)
         exec_ = carried(self._exec())
-        ask = ask_trust if _has_terminal() else None
 
         def first(connection: Connection) -> bytes:
             return connection.send(exec_, 1)
 
-        self.session = session = connect(self.target, keys, ask=ask, say=say, first=first)
+        self.session = session = connect_to(self.target, self._say, first)
         self._chat(f"{self.target.name}: authenticated as {session.user}")
         command = Command(1, self._source(), *self._sinks())
         self.command = command
@@ -117,11 +118,11 @@ class OneShot:
     def _confirmed(self, session: Session, command: Command) -> str | None:
         """Return the text that a command was denied for the lack of, once somebody has typed it."""
         text = command.unconfirmed
-        if text is None or self.line.confirm is not None or self.line.json or not _has_terminal():
+        if text is None or self.line.confirm is not None or self.line.json or not may_ask(self.target):
             return None
         from rexec.cli.confirmation import is_confirmed
 
-        return text if is_confirmed(text, session, self.signals) else None
+        return text if is_confirmed(text, session, self.signals, self.program) else None
 
     def _is_over(self, command: Command) -> bool:
         gone = self.session is not None and self.session.closed_sink is not None
@@ -138,7 +139,7 @@ class OneShot:
         timeout = self.target.timeout
         return f.Exec(
             1,
-            f.Form.ARGV,
+            self.form,
             self.words,
             env=variables(self.target),
             cwd=directory(self.target),
@@ -189,21 +190,32 @@ class OneShot:
         self._write_status(result)
         if self.line.json:
             return error.exit_code
-        return error.exit_code if self.line.quiet_all else report(PROGRAM, error)
+        return error.exit_code if self.line.quiet_all else report(self.program, error)
 
     def _finish(self, result: Result) -> int:
         if (self.line.lists or self.line.explain) and result.state == "ok":
             from rexec.cli.answers import show
 
             return show(self.line, result)
-        if result.error is not None and not self.line.json and not self.line.quiet_all:
-            word = "denied: " if result.state == "denied" else ""
-            self._say(f"{self.target.name}: {word}{result.error}", always=True)
-            hint = _hint(self.line.command) if result.state == "denied" else None
+        if result.error is not None and not self.line.json and self._is_said(result):
+            self._say(reason_of(self.target.name, result), always=True)
+            hint = self._hint() if result.state == "denied" else None
             if hint is not None:
                 self._say(f"hint: {hint}")
         self._write_status(result)
         return result.exit_code
+
+    def _is_said(self, result: Result) -> bool:
+        return not self.line.quiet_all
+
+    def _hint(self) -> str | None:
+        """Say what those who know ssh get wrong about the words of a command."""
+        command = self.line.command
+        if command[0].startswith("-"):
+            return "options of rexec stand before the host"
+        if len(command) == 1 and " " in command[0].strip():
+            return "no shell parts this into words: leave the quotes around it away"
+        return None
 
     def _write_status(self, result: Result) -> None:
         if self.status_fd is None and not self.line.json:
@@ -217,13 +229,13 @@ class OneShot:
 
     def _say(self, text: str, *, always: bool = False) -> None:
         if always or not self.line.quiet:
-            say(PROGRAM, text)
+            say(self.program, text)
 
     def _notice(self, text: str) -> None:
         """Print what happened to the command; our terminal may be raw, and then needs its own return."""
         if not self.line.quiet_all:
             is_raw = self.terminal is not None and self.terminal.is_local
-            say(PROGRAM, text, "\r\n" if is_raw else "\n")
+            say(self.program, text, "\r\n" if is_raw else "\n")
 
     def _chat(self, text: str) -> None:
         if self.line.verbose:
@@ -232,6 +244,8 @@ class OneShot:
 
 def target_of(line: Line) -> Target:
     """Return where a command line leads, with what the configuration says besides."""
+    if line.target is not None:
+        return line.target
     home = files.home(line.home, os.environ)
     config = load_config(home, line.config)
     wishes = Wishes(home)
@@ -290,6 +304,26 @@ def _status_fd(line: Line) -> int | None:
     return line.status_fd
 
 
+def connect_to(
+    target: Target, say: Callable[[str], None], first: Callable[[Connection], bytes] = lambda connection: b""
+) -> Session:
+    """Return a session; the person at our terminal is asked what has to be asked. Raises `RexecError`."""
+    asks = may_ask(target)
+    passphrase = ask_passphrase if asks else no_passphrase
+    keys = signers(target.home, target.identities, os.environ, passphrase)
+    return connect(target, keys, ask=ask_trust if asks else None, say=say, first=first)
+
+
+def reason_of(name: str, result: Result) -> str:
+    """Return why a command did not come to its own end, in words."""
+    return f"{name}: {'denied: ' if result.state == 'denied' else ''}{result.error}"
+
+
+def may_ask(target: Target) -> bool:
+    """Whether there is a person who may be asked."""
+    return target.asks and _has_terminal()
+
+
 def _has_terminal() -> bool:
     return os.isatty(0) and os.isatty(2)
 
@@ -337,12 +371,3 @@ def _be_free(receipt: str | None) -> None:
     folder = os.path.dirname(receipt) or "."
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(f"--receipt {receipt}: {folder} is no directory that you may write")
-
-
-def _hint(command: Sequence[str]) -> str | None:
-    """Say what those who know ssh get wrong about the words of a command."""
-    if command[0].startswith("-"):
-        return "options of rexec stand before the host"
-    if len(command) == 1 and " " in command[0].strip():
-        return "no shell parts this into words: leave the quotes around it away"
-    return None

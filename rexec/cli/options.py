@@ -12,12 +12,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rexec.client.config import Target
+
 
 class Line:
     """A parsed command line."""
 
     def __init__(self) -> None:
         self.host: str | None = None
+        self.target: Target | None = None  # where the host was resolved before
         self.command: list[str] = []
         self.port: int | None = None
         self.user: str | None = None

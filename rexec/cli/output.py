@@ -46,7 +46,8 @@ def alarming(text: str) -> str:
 
 def report(program: str, error: RexecError) -> int:
     """Print an error and its hint; return the exit code."""
-    say(program, str(error))
+    if str(error):  # else somebody on the way has said it
+        say(program, str(error))
     if error.hint:
         say(program, f"hint: {error.hint}")
     return error.exit_code

@@ -108,7 +108,7 @@ async def open_session(target: Target, signers: Iterable[Signer], terms: Terms |
     try:
         try:
             async with asyncio.timeout_at(deadline):
-                link = await open_link(target.address, door, tls=target.tls)
+                link = await open_link(target.address, door, tls=target.tls, via=target.via)
                 try:
                     await door.ready()
                 except BaseException:

@@ -7,7 +7,7 @@ import os
 from rexec import files
 from rexec.auth.names import is_user_name
 from rexec.errors import ConfigError, UsageError
-from rexec.limits import CONFIG_MAX, CONNECT_TIMEOUT
+from rexec.limits import CONFIG_MAX, CONNECT_TIMEOUT, KEEPALIVE_IDLE, KEEPALIVE_TIMEOUT
 from rexec.transport.address import parse_address, parse_port
 
 TYPE_CHECKING = False
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rexec.transport.address import Address
+    from rexec.transport.passage import Via
 
 _CLIENT: dict[str, tuple[type, ...]] = {
     "port": (int,),
@@ -154,8 +155,8 @@ class Target:
     """Where to connect and as whom; `name` is what was typed, for messages."""
 
     __slots__ = (
-        "accept_new", "address", "connect_timeout", "cwd", "env", "home", "identities", "name", "timeout",
-        "tls", "user",
+        "accept_new", "address", "asks", "connect_timeout", "cwd", "env", "home", "how_to_accept",
+        "identities", "keepalive", "known_hosts", "name", "silence", "timeout", "tls", "user", "via",
     )  # fmt: skip
 
     def __init__(self, name: str, address: Address, user: str, home: str) -> None:
@@ -169,7 +170,13 @@ class Target:
         self.timeout: float | None = None
         self.tls = True
         self.accept_new = False
+        self.how_to_accept = "--accept-new"  # in the words of the command that people typed
+        self.asks = True  # a person, about a new key or a passphrase
+        self.known_hosts: str | None = None  # instead of the home's; /dev/null: nothing known, nothing kept
         self.connect_timeout: float = CONNECT_TIMEOUT
+        self.keepalive: float = KEEPALIVE_IDLE
+        self.silence: float = KEEPALIVE_TIMEOUT
+        self.via: Via | None = None  # a program that carries the connection
 
 
 def resolve(text: str, wishes: Wishes, config: Config) -> Target:

@@ -34,11 +34,12 @@ def connect(
     """
     deadline = time.monotonic() + target.connect_timeout
     try:
-        wire = dial(target.address, timeout=target.connect_timeout, tls=target.tls)
+        wire = dial(target.address, timeout=target.connect_timeout, tls=target.tls, via=target.via)
         try:
             greeting = Greeting(target, _ends(target, wire), signers, Terms(ask, say, first))
             session = Session(wire, greeting.connection, _greet(greeting, wire, deadline))
             session.server_key = greeting.server_key
+            session.keepalive, session.silence = target.keepalive, target.silence
             return session
         except BaseException:
             wire.close()

@@ -192,7 +192,7 @@ def named(target: Target, error: RexecError) -> RexecError:
     """Return the error of a connection that was not made, with the name of its host in front."""
     if isinstance(error, RemoteProtocolError):
         return ConnectError(f"{target.name}: not a rexec server: {error}")
-    if isinstance(error, ConnectError | ConnectionLost | AuthError):
+    if str(error) and isinstance(error, ConnectError | ConnectionLost | AuthError):
         return type(error)(f"{target.name}: {error}", hint=error.hint)
     return error
 

@@ -39,6 +39,8 @@ class Session(Dispatch):
         self._number = wire.fileno()
         self._outbox: deque[memoryview] = deque()
         self._unsent = 0  # bytes in it
+        self.keepalive: float = KEEPALIVE_IDLE  # seconds of silence before a ping
+        self.silence: float = KEEPALIVE_TIMEOUT  # and behind it, before the server counts as gone
         self._heard = time.monotonic()
         self._pinged = False
         self._polled: tuple[select.poll, dict[int, int]] = select.poll(), {}
@@ -115,7 +117,7 @@ class Session(Dispatch):
         if self._lost is not None:
             return None if timeout is None else timeout * 1000
         silence = time.monotonic() - self._heard
-        limit = KEEPALIVE_IDLE + KEEPALIVE_TIMEOUT if self._pinged else KEEPALIVE_IDLE
+        limit = self.keepalive + self.silence if self._pinged else self.keepalive
         due = max(0.0, limit - silence)
         return min(due, due if timeout is None else timeout) * 1000 + 1
 
@@ -146,9 +148,9 @@ class Session(Dispatch):
 
     def _keep_alive(self) -> None:
         silence = time.monotonic() - self._heard
-        if silence >= KEEPALIVE_IDLE + KEEPALIVE_TIMEOUT:
+        if silence >= self.keepalive + self.silence:
             raise ConnectionLost(f"connection lost: no answer for {silence:.0f} s")
-        if silence >= KEEPALIVE_IDLE and not self._pinged:
+        if silence >= self.keepalive and not self._pinged:
             self._pinged = True
             self._queue(self._send(f.Ping(0)))
 

@@ -24,22 +24,29 @@ def check_server(target: Target, key: PublicKey, ask: Ask | None, say: Callable[
     """Return if the key is the server's; raises `TrustError`. `ask` is None where nobody can be asked."""
     if target.address.is_local and _is_own(target.home, key):
         return
-    path = os.path.join(target.home, "known_hosts")
+    path = target.known_hosts or os.path.join(target.home, "known_hosts")
     address = target.address
     host, port = (str(address), None) if address.path else (address.host, address.port)
-    text = files.read_trusted(path, KEY_LIST_MAX) if files.stamp(path) is not None else ""
+    keeps = path != os.devnull
+    text = files.read_trusted(path, KEY_LIST_MAX) if keeps and files.stamp(path) is not None else ""
     verdict = known.verdict(known.parse_known(text, path), host, port, key)
     match verdict.trust:
         case known.Trust.MATCH:
             return
         case known.Trust.NEW:
-            _first_contact(target, key, ask, say)
-            files.ensure_home(target.home)
-            files.append_line(path, known.known_line(host, port, key))
+            _first_contact(target, key, ask if target.asks else None, say)
+            if keeps:
+                _keep(target, path, known.known_line(host, port, key))
         case known.Trust.REVOKED:
             raise TrustError(f"{target.name}: the server's key {key.fingerprint()} is revoked in {path}")
         case known.Trust.CHANGED:
             raise _changed(target, key, path, verdict)
+
+
+def _keep(target: Target, path: str, line: str) -> None:
+    if target.known_hosts is None:
+        files.ensure_home(target.home)
+    files.append_line(path, line)
 
 
 def _is_own(home: str, key: PublicKey) -> bool:
@@ -55,12 +62,13 @@ def _is_own(home: str, key: PublicKey) -> bool:
 
 def _first_contact(target: Target, key: PublicKey, ask: Ask | None, say: Callable[[str], None]) -> None:
     if target.accept_new:
-        say(f"{target.name}: new key {key.fingerprint()} is now known")
+        what = "taken, and not kept" if target.known_hosts == os.devnull else "now known"
+        say(f"{target.name}: new key {key.fingerprint()} is {what}")
         return
     if ask is None:
         raise TrustError(
             f"{target.name}: the server's key {key.fingerprint()} is not known",
-            hint="compare it with what the server printed, then say --accept-new",
+            hint=f"compare it with what the server printed, then say {target.how_to_accept}",
         )
     if not ask(target.name, key.fingerprint()):
         raise TrustError(f"{target.name}: the server's key was not accepted")

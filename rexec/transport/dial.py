@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rexec.transport.passage import Passage, Via
 
 _BULK = 8 * KIB  # a read that brings as much is followed by another
 
@@ -23,9 +24,12 @@ _BULK = 8 * KIB  # a read that brings as much is followed by another
 class Wire:
     """A connected socket, with or without TLS; after `unblock`, `send` and `receive` never wait."""
 
-    __slots__ = ("_buffer", "_full", "_waits", "socket", "tls")
+    __slots__ = ("_buffer", "_full", "_waits", "passage", "socket", "tls")
 
-    def __init__(self, plain: socket.socket, tls: ssl.SSLSocket | None) -> None:
+    def __init__(
+        self, plain: socket.socket, tls: ssl.SSLSocket | None, passage: Passage | None = None
+    ) -> None:
+        self.passage = passage  # the program that carries it
         self.socket: socket.socket = tls or plain
         self.tls = tls
         self._buffer = memoryview(bytearray(64 * KIB))
@@ -93,6 +97,8 @@ class Wire:
         except OSError:
             pass
         self.socket.close()
+        if self.passage is not None:
+            self.passage.close()
 
     def names(self) -> tuple[str, str]:
         """Return our and the peer's end as text, as both ends write them."""
@@ -116,25 +122,47 @@ def name_of(name: object) -> str:
     return f"unix:{name.decode(errors='replace') if isinstance(name, bytes) else name}"
 
 
-def dial(address: Address, *, timeout: float | None, tls: bool = True) -> Wire:
+def dial(address: Address, *, timeout: float | None, tls: bool = True, via: Via | None = None) -> Wire:
     """Connect, blocking, within `timeout` seconds in all; raises `ConnectError`."""
-    plain = _connect(address, timeout)
+    passage: Passage | None = None
+    if via is None:
+        plain = _connect(address, timeout)
+    else:
+        from rexec.transport.passage import open_passage
+
+        plain, passage = open_passage(via)
+        plain.settimeout(timeout)
     if not tls:
-        return Wire(plain, None)
+        return Wire(plain, None, passage)
     try:
-        wrapped = client_context().wrap_socket(plain, do_handshake_on_connect=False)
-        plain = wrapped
+        return Wire(plain, _secured(plain), passage)
+    except ConnectError as error:
+        if passage is None:
+            raise
+        why = passage.failure(error)
+        passage.close()
+        raise why from None
+    except BaseException:
+        if passage is not None:
+            passage.close()
+        raise
+
+
+def _secured(plain: socket.socket) -> ssl.SSLSocket:
+    """Shake hands over a connected socket, which is closed where that fails."""
+    wrapped = client_context().wrap_socket(plain, do_handshake_on_connect=False)
+    try:
         wrapped.do_handshake()
         check_alpn(wrapped)
     except (ssl.SSLError, RemoteProtocolError) as error:
-        plain.close()
+        wrapped.close()
         why = reason(error) if isinstance(error, ssl.SSLError) else str(error)
         hint = "the server may have been started with --no-tls" if "wrong version" in why else None
         raise ConnectError(f"tls: {why}", hint=hint) from None
     except OSError as error:
-        plain.close()
+        wrapped.close()
         raise ConnectError(f"tls: {words(error)}") from None
-    return Wire(plain, wrapped)
+    return wrapped
 
 
 def _connect(address: Address, timeout: float | None) -> socket.socket:

@@ -10,16 +10,18 @@ from weakref import WeakKeyDictionary
 from rexec.errors import ConnectError
 from rexec.transport.dial import no_connection, words
 from rexec.transport.link import Buffers, Link
+from rexec.transport.passage import open_passage
 from rexec.transport.tls import TlsLayer, client_context
 
 if TYPE_CHECKING:
     from rexec.transport.address import Address
     from rexec.transport.link import Owner
+    from rexec.transport.passage import Via
 
 _BUFFERS: WeakKeyDictionary[asyncio.AbstractEventLoop, Buffers] = WeakKeyDictionary()
 
 
-async def open_link(address: Address, owner: Owner, *, tls: bool) -> Link:
+async def open_link(address: Address, owner: Owner, *, tls: bool, via: Via | None = None) -> Link:
     """Return a link that is connected and on its way through TLS; raises `ConnectError`.
 
     The owner hears when it is `opened`, or why it is `lost`. The caller sets the time for it.
@@ -28,7 +30,7 @@ async def open_link(address: Address, owner: Owner, *, tls: bool) -> Link:
     buffers = _BUFFERS.setdefault(loop, Buffers())
     link = Link(buffers, TlsLayer(client_context(), server_side=False) if tls else None)
     link.owner = owner
-    plain = await _connect(address)
+    plain = await _connect(address) if via is None else _carried(via)
     try:
         if address.path:
             await loop.create_unix_connection(lambda: link, sock=plain)
@@ -38,6 +40,14 @@ async def open_link(address: Address, owner: Owner, *, tls: bool) -> Link:
         plain.close()
         raise ConnectError(words(error)) from None
     return link
+
+
+def _carried(via: Via) -> socket.socket:
+    """Start the program that carries the connection; the end of its streams ends it."""
+    plain, passage = open_passage(via)
+    passage.leave()
+    plain.setblocking(False)
+    return plain
 
 
 async def _connect(address: Address) -> socket.socket:

@@ -1,0 +1,86 @@
+"""`rexec-ssh`: the client behind ssh's command line, for the programs that start `ssh`.
+
+What this may print: the command's own bytes; and on stderr lines that begin with `rexec-ssh: `. Every
+failure of its own is exit 255, as ssh's: programs tell by it that the way, and not the command, failed.
+Options are parsed and a master is looked for before anything is imported that a connection needs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rexec.cli.output import report, say
+from rexec.cli.ssh.options import USAGE, parse
+from rexec.errors import RexecError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from rexec.cli.ssh.settings import Settings
+
+PROGRAM = "rexec-ssh"
+FAILED = 255
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with a code as ssh's."""
+    _occupy()
+    settings: Settings | None = None
+    try:
+        settings = parse(sys.argv[1:])
+        code = run(settings)
+    except RexecError as error:
+        if settings is None or not settings.quiet:
+            report(PROGRAM, error)
+        code = FAILED
+    except KeyboardInterrupt:
+        import signal
+
+        from rexec.cli.signals import die_by
+
+        die_by(signal.SIGINT)
+        code = FAILED
+    os._exit(code)  # nothing is left to be cleaned up, and tearing the interpreter down takes time
+
+
+def _occupy() -> None:
+    """Put /dev/null where standard streams are closed: their numbers must not be given to a socket."""
+    for descriptor, how in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open("/dev/null", how)
+
+
+def run(settings: Settings) -> int:
+    """Run one command line; return the exit code."""
+    if settings.shows_version:
+        from rexec import __version__
+
+        sys.stderr.write(f"{PROGRAM} {__version__}, in place of OpenSSH\n")
+        return 0
+    if settings.host is None:
+        raise UsageError("no host", hint=USAGE)
+    from rexec.cli.ssh.configuration import read_file
+
+    read_file(settings)
+    if settings.shows_settings:
+        from rexec.cli.ssh.shown import show
+
+        return show(settings)
+    _refuse(settings)
+    for text in settings.warnings:
+        if not (settings.quiet or settings.terse):
+            say(PROGRAM, text)
+    from rexec.cli.ssh.direct import run
+
+    return run(settings)
+
+
+def _refuse(settings: Settings) -> None:
+    """Refuse what needs a connection without a command."""
+    if settings.no_command or settings.background:
+        letter = "N" if settings.no_command else "f"
+        raise UsageError(f"-{letter} cannot be had: there is nothing to do without a command")

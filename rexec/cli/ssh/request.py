@@ -1,0 +1,54 @@
+"""What is asked of the server: ssh's words as one string, or a subsystem, and variables on offer."""
+
+from __future__ import annotations
+
+import os
+
+from rexec.auth.patterns import matches
+from rexec.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rexec.cli.ssh.settings import Settings
+
+    Pairs = tuple[tuple[bytes, bytes], ...]
+
+
+def text_of(settings: Settings) -> str:
+    """Return the command as one string, joined as ssh joins it; "" where there is none."""
+    command = settings.command
+    wanted = settings.remote_command
+    if wanted is None or wanted.lower() == "none":
+        return " ".join(command)
+    if command:
+        raise UsageError(
+            "both a command and a RemoteCommand", hint="-o RemoteCommand=none takes the latter away"
+        )
+    return wanted
+
+
+def offered(settings: Settings, environ: Mapping[str, str]) -> Pairs:
+    """Return the variables of SendEnv and SetEnv: a rule takes those that it passes, as sshd does."""
+    found: dict[str, str] = {}
+    for pattern in settings.send_env:
+        if pattern.startswith("-"):
+            found = {name: value for name, value in found.items() if not matches(name, pattern[1:])}
+        else:
+            found |= {name: value for name, value in environ.items() if matches(name, pattern)}
+    for text in settings.set_env or ():
+        name, _, found[name] = text.partition("=")
+    return tuple((os.fsencode(name), os.fsencode(value)) for name, value in found.items())
+
+
+def wants_terminal(settings: Settings) -> bool:
+    """Whether the command gets a terminal; ssh's -t counts where stdin is one, -tt always."""
+    if settings.tty == "force":
+        return True
+    if settings.tty != "yes":
+        return False
+    if os.isatty(0):
+        return True
+    settings.warnings.append("no terminal for the command, since stdin is none; -tt gives one")
+    return False
