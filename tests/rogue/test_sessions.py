@@ -36,8 +36,20 @@ def bent(target: Target) -> dict[str, tuple[tuple[bytes, ...], dict[str, object]
         "a variable": ((touch, canary), {"env": [(b"LD_PRELOAD", b"/tmp/x.so")]}),
         "a variable without a name": ((touch, canary), {"env": [(b"", b"x")]}),
         "a variable with an equals sign": ((touch, canary), {"env": [(b"A=B", b"x")]}),
-        "the form string": ((touch + b" " + canary,), {"form": 1}),
+        "a string for a shell": ((touch + b" " + canary + b";true",), {"form": 1}),
+        "a string with a variable": ((b"A=b " + touch + b" " + canary,), {"form": 1}),
+        "a string with an open quote": ((touch + b" '" + canary,), {"form": 1}),
+        "an empty string": ((b"",), {"form": 1}),
+        "two strings": ((touch, canary), {"form": 1}),
+        "a NUL in a string": ((touch + b" " + canary + b"\0",), {"form": 1}),
         "the form subsystem": ((b"touch",), {"form": 2}),
+        "a subsystem of two words": ((touch, canary), {"form": 2}),
+        "a subsystem of none": ((), {"form": 2}),
+        "a copy of a program": ((touch, canary), {"form": 3}),
+        "a copy that no rule allows": ((b"@put", canary), {"form": 3}),
+        "a copy of nothing": ((b"@get",), {"form": 3}),
+        "a built-in rule as a command": ((b"@put", canary), {}),
+        "a built-in rule in a string": ((b"@put " + canary,), {"form": 1}),
         "one word": ((touch + b" " + canary,), {}),
         "one argument more": ((touch, canary, b""), {}),
         "one argument less": ((touch,), {}),
@@ -61,8 +73,12 @@ def bent(target: Target) -> dict[str, tuple[tuple[bytes, ...], dict[str, object]
 @pytest.mark.parametrize("name", [
     "no words", "an empty name", "a NUL in the name", "a NUL in an argument", "a NUL in a variable",
     "a NUL in a name", "a NUL in the directory", "a directory", "a directory in bytes", "a variable",
-    "a variable without a name", "a variable with an equals sign", "the form string",
-    "the form subsystem", "one word", "one argument more", "one argument less", "a login shell's name",
+    "a variable without a name", "a variable with an equals sign", "a string for a shell",
+    "a string with a variable", "a string with an open quote", "an empty string", "two strings",
+    "a NUL in a string", "the form subsystem", "a subsystem of two words", "a subsystem of none",
+    "a copy of a program", "a copy that no rule allows", "a copy of nothing", "a built-in rule as a command",
+    "a built-in rule in a string", "one word", "one argument more", "one argument less",
+    "a login shell's name",
     "another spelling", "a path with dots", "a relative path", "through /proc", "a longer name",
     "a shorter name", "a newline", "a shell", "bytes", "a terminal",
 ])  # fmt: skip
@@ -97,7 +113,7 @@ def test_an_odd_working_directory_is_named_without_harm(target: Target, name: by
         assert friend.is_alive()
 
 
-@pytest.mark.parametrize("form", [3, 255])
+@pytest.mark.parametrize("form", [4, 255])
 def test_an_unknown_form_ends_the_connection(target: Target, form: int) -> None:
     with target.friend() as friend:
         friend.exec(*target.touch, form=form)

@@ -62,6 +62,11 @@ def welcome(user: bytes, host_proof: bytes = b"", *, resumed: int = 0, received:
     return string(user) + struct.pack("!BQ", resumed, received) + string(host_proof)
 
 
+def variables(named: Iterable[tuple[bytes, bytes]]) -> bytes:
+    pairs = tuple(named)
+    return struct.pack("!I", len(pairs)) + b"".join(string(a) + string(b) for a, b in pairs)
+
+
 def exec_(
     number: int,
     *words: bytes,
@@ -74,14 +79,14 @@ def exec_(
     stdout_from: int = 0,
     receipt: int = 0,
     confirm: bytes | None = None,
+    offered: Iterable[tuple[bytes, bytes]] = (),
 ) -> bytes:
     """Make the payload of an Exec."""
-    pairs = tuple(env)
     return b"".join(
         [
             struct.pack("!QB", number, form),
             strings(words),
-            struct.pack("!I", len(pairs)) + b"".join(string(a) + string(b) for a, b in pairs),
+            variables(env),
             optional(None if cwd is None else string(cwd)),
             optional(None if timeout_ms is None else struct.pack("!Q", timeout_ms)),
             struct.pack("!B", stdin),
@@ -89,6 +94,7 @@ def exec_(
             optional(None if confirm is None else string(confirm)),
             b"\0",  # not detached
             struct.pack("!QQB", stdout_from, 0, receipt),
+            variables(offered),
         ]
     )
 
