@@ -49,7 +49,7 @@ class OneShot:
         self.offered: tuple[tuple[bytes, bytes], ...] = ()  # variables that a rule may take or leave
         self.status_fd = _status_fd(line)
         _be_free(line.receipt)
-        self.session: Session | None = None
+        self.session: Session | None = None  # one that is there may be given
         self.command: Command | None = None
         self.signals = Signals()
         self.terminal = _terminal(line)
@@ -86,19 +86,13 @@ class OneShot:
 
     def _run(self) -> Command:
         exec_ = carried(self._exec())
-
-        def first(connection: Connection) -> bytes:
-            return connection.send(exec_, 1)
-
-        self.session = session = connect_to(self.target, self._say, first)
-        self._chat(f"{self.target.name}: authenticated as {session.user}")
-        command = Command(1, self._source(), *self._sinks())
-        self.command = command
-        # First: whoever sees output may send a signal.
-        self.signals.catch(*([RESIZED] if self.terminal is not None and self.terminal.is_local else []))
-        session.wakeup = self.signals.descriptor
-        session.noticed = self._notice
-        session.adopt(command)
+        if self.session is None:
+            self.session, command = self._connected(exec_)
+        else:
+            self._catch(self.session)
+            assert isinstance(exec_, f.Exec)
+            self.command = command = self.session.start(exec_, self._source(), *self._sinks())
+        session = self.session
         self._follow(session, command)
         confirmed = self._confirmed(session, command)
         if confirmed is None or not isinstance(exec_, f.Exec):
@@ -106,6 +100,24 @@ class OneShot:
         self.command = session.start(exec_.replace(confirm=confirmed), self._source(), *self._sinks())
         self._follow(session, self.command)
         return self.command
+
+    def _connected(self, exec_: f.Exec | f.Query) -> tuple[Session, Command]:
+        """Connect, with the command right behind the proof."""
+
+        def first(connection: Connection) -> bytes:
+            return connection.send(exec_, 1)
+
+        session = connect_to(self.target, self._say, first)
+        self._chat(f"{self.target.name}: authenticated as {session.user}")
+        self.command = command = Command(1, self._source(), *self._sinks())
+        self._catch(session)  # first: whoever sees output may send a signal
+        session.adopt(command)
+        return session, command
+
+    def _catch(self, session: Session) -> None:
+        self.signals.catch(*([RESIZED] if self.terminal is not None and self.terminal.is_local else []))
+        session.wakeup = self.signals.descriptor
+        session.noticed = self._notice
 
     def _follow(self, session: Session, command: Command) -> None:
         """Pump until a command is over, or nobody waits for it any more."""

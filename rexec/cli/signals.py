@@ -11,6 +11,7 @@ from rexec.limits import CLIENT_PATIENCE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 FORWARDED = ("INT", "QUIT", "USR1", "USR2", "TERM", "HUP")
 LEAVING = ("TERM", "HUP")  # after these the client waits only so long
@@ -28,6 +29,7 @@ class Signals:
         self.gave_up = False
         self.descriptor = -1  # readable when something came
         self._caught: list[str] = []
+        self._before: dict[signal.Signals, Any] = {}
         self._interrupted = float("-inf")
         self._deadline: float | None = None
 
@@ -38,7 +40,13 @@ class Signals:
         for name in (*FORWARDED, *more):
             number = signal.Signals[f"SIG{name}"]
             if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self._note)
+                self._before[number] = signal.signal(number, self._note)
+
+    def release(self) -> None:
+        """Note no more: signals do again what they did before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
 
     def _note(self, number: int, _: object) -> None:
         self._caught.append(signal.Signals(number).name.removeprefix("SIG"))

@@ -146,7 +146,7 @@ class Attached:
 
     def sink(self) -> Sink:
         """Return where output goes."""
-        return FdSink(1) if self._local is None else TerminalSink(1, self._watch)
+        return FdSink(1) if self._local is None else TerminalSink(1, self.watch)
 
     def size(self) -> Resize | None:
         """Return the size of our terminal as it is now."""
@@ -167,7 +167,8 @@ class Attached:
                 guardian.give_back()
             guardian.dismiss()
 
-    def _watch(self, data: bytes) -> None:
+    def watch(self, data: bytes) -> None:
+        """Note what a program is about to do to our terminal, which is given away by then."""
         self.enter()
         assert self._guardian is not None
         self._guardian.watch(data)

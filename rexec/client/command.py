@@ -11,6 +11,8 @@ from rexec.protocol.frames import Cause, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rexec.client.streams import Sink, Source
 
 
@@ -18,7 +20,7 @@ class Command:
     """A command on its channel. `last` is the frame that ended it, `error` why there is none."""
 
     __slots__ = (
-        "channel", "ended", "error", "is_deaf", "last", "receipt", "received", "rule", "sinks",
+        "channel", "ended", "error", "is_deaf", "last", "noticed", "receipt", "received", "rule", "sinks",
         "source", "started", "stopped", "terminal",
     )  # fmt: skip
 
@@ -33,6 +35,7 @@ class Command:
         self.started = False
         self.terminal = False  # it has one
         self.rule: str | None = None
+        self.noticed: Callable[[str], None] | None = None  # told instead of who is told for all commands
         self.receipt: bytes | None = None  # not yet believed
         self.last: f.Exit | f.Denied | f.Failed | None = None
         self.error: str | None = None

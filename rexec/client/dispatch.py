@@ -193,8 +193,7 @@ class Dispatch:
             case f.Goodbye():
                 raise ConnectionLost(frame.message or "the server said goodbye")
             case f.Notice():
-                if self.noticed is not None:
-                    self.noticed(frame.message)
+                self._notice(channel, frame.message)
                 return
             case _:
                 pass
@@ -207,6 +206,12 @@ class Dispatch:
             command.take(frame)
             self._forget_if_over(command)
         self._changed(command)
+
+    def _notice(self, channel: int, message: str) -> None:
+        command = self._commands.get(channel)
+        noticed = self.noticed if command is None else command.noticed or self.noticed
+        if noticed is not None:
+            noticed(message)
 
     def _deliver(self, command: Command, stream: Stream, data: bytes) -> None:
         command.received[stream] += len(data)

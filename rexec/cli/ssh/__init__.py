@@ -70,17 +70,42 @@ def run(settings: Settings) -> int:
         from rexec.cli.ssh.shown import show
 
         return show(settings)
-    _refuse(settings)
-    for text in settings.warnings:
+    from rexec.cli.ssh import shared
+
+    path = shared.place_of(settings)
+    if settings.control is not None:
+        return shared.order(settings, path)
+    opens = path is not None and settings.master in ("yes", "auto")
+    _refuse(settings, opens=opens)
+    code = None
+    if path is not None and settings.master != "yes":
+        code = shared.run(settings, path)
+    if code is None and path is not None and opens and (settings.command or settings.no_command):
+        from rexec.cli.ssh import opening
+
+        code = opening.run(settings, path)
+    if code is None:
+        from rexec.cli.ssh import direct
+
+        code = direct.run(settings)
+    return code
+
+
+def warn(settings: Settings) -> None:
+    """Say, once, what was noticed about the command line."""
+    while settings.warnings:
+        text = settings.warnings.pop(0)
         if not (settings.quiet or settings.terse):
             say(PROGRAM, text)
-    from rexec.cli.ssh.direct import run
-
-    return run(settings)
 
 
-def _refuse(settings: Settings) -> None:
-    """Refuse what needs a connection without a command."""
+def _refuse(settings: Settings, *, opens: bool) -> None:
+    """Refuse to connect for nothing: only a master waits for commands of others."""
+    if settings.no_command and opens:
+        return
     if settings.no_command or settings.background:
         letter = "N" if settings.no_command else "f"
-        raise UsageError(f"-{letter} cannot be had: there is nothing to do without a command")
+        raise UsageError(
+            f"-{letter} cannot be had: without a command there is nothing to do",
+            hint="with -M and -S PATH, -N keeps a connection for others, and -f in the background",
+        )

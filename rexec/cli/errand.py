@@ -1,0 +1,287 @@
+"""One command by way of a master: hand the request over, pass signals on, hear how it ended.
+
+This is the fast way. Nothing may be imported here that a connection needs and a guest does not.
+Pipes, files and sockets are handed over as they are. A terminal stays ours, since only who belongs to
+it may read it in order: its bytes go through pipes.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+
+from rexec.cli.signals import RESIZED, Signals
+from rexec.client.sharing import Unreachable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rexec.cli.terminal import Attached
+    from rexec.client.sharing import Line
+
+_READ = 64 * 1024
+_PIECE = 4096  # what a terminal that poll calls writable takes without waiting, mostly
+_NULL = os.makedev(1, 3)  # /dev/null (Linux's devices.txt)
+
+
+class End:
+    """How a command ended, as its master says; `closed`: nobody reads its output any more."""
+
+    __slots__ = ("closed", "code", "error", "signal", "state", "unconfirmed")
+
+    def __init__(self, state: str, code: int, error: str | None = None) -> None:
+        self.state = state
+        self.code = code
+        self.signal: str | None = None
+        self.error = error
+        self.unconfirmed: str | None = None
+        self.closed = False
+
+
+class Relay:
+    """The bytes of one descriptor that stays ours, through a pipe to or from the master."""
+
+    __slots__ = ("_data", "_from", "_to", "error", "is_output", "theirs")
+
+    def __init__(self, descriptor: int) -> None:
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        outgoing = descriptor == 0
+        self.theirs = reading if outgoing else writing
+        self._from, self._to = (descriptor, writing) if outgoing else (reading, descriptor)
+        self._data = b""
+        self.is_output = not outgoing
+        self.error: OSError | None = None
+        if outgoing:
+            os.set_blocking(writing, False)
+
+    @property
+    def wanted(self) -> tuple[int, int]:
+        """The descriptor to poll, and for what; -1 where all is over."""
+        if self._data:
+            return self._to, select.POLLOUT
+        return self._from, select.POLLIN
+
+    def move(self) -> None:
+        """Move what can be moved, once the poll has said so."""
+        try:
+            if not self._data:
+                self._data = self.read()
+                if not self._data:
+                    self.end()
+                return
+            self._data = self._data[self.write(self._data) :]
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self.error = error
+            self.end()
+
+    def read(self) -> bytes:
+        """Take some bytes; none is the end."""
+        return os.read(self._from, _READ)
+
+    def write(self, data: bytes) -> int:
+        """Write some, and return how many."""
+        return os.write(self._to, data[:_PIECE])
+
+    def drain(self) -> None:
+        """Move the rest of what the master wrote before it said that all is over."""
+        while self._from >= 0:
+            if self._data:
+                wait_writable(self._to)
+            self.move()
+
+    def end(self) -> None:
+        """Close what is ours of the pipe, and move nothing more."""
+        for number in (self._from, self._to):
+            if number > 2:
+                os.close(number)
+        self._from = self._to = -1
+        self._data = b""
+
+
+class TypedRelay(Relay):
+    """What is typed at a raw terminal, without what is meant for us."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, descriptor: int, attached: Attached) -> None:
+        super().__init__(descriptor)
+        self._source = attached.source()
+
+    def read(self) -> bytes:
+        return self._source.read(_READ)
+
+
+class ShownRelay(Relay):
+    """What a remote program writes to our terminal, whose changes are noted."""
+
+    __slots__ = ("_attached",)
+
+    def __init__(self, descriptor: int, attached: Attached) -> None:
+        super().__init__(descriptor)
+        self._attached = attached
+
+    def write(self, data: bytes) -> int:
+        self._attached.watch(data[:_PIECE])
+        return super().write(data)
+
+
+def wait_writable(descriptor: int) -> None:
+    """Wait until a descriptor takes something."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    poll.poll()
+
+
+class Errand:
+    """One command that a master runs for us."""
+
+    def __init__(
+        self, line: Line, request: list[bytes], attached: Attached | None, notice: Callable[[str], None]
+    ) -> None:
+        self._notice = notice  # tells a person what the server says
+        self._line = line
+        self._request = request
+        self._attached = attached
+        self._relays: list[Relay] = []
+        self._taken = False
+        self.signals = Signals()
+
+    def run(self) -> End | None:
+        """Return how it ended; None where the master did not even begin it."""
+        is_local = self._attached is not None and self._attached.is_local
+        self.signals.catch(*([RESIZED] if is_local else []))
+        theirs = [self._handed(number) for number in (0, 1, 2)]
+        try:
+            self._line.say(b"run", *self._request, descriptors=theirs)
+        except (OSError, Unreachable):
+            self.signals.release()
+            return None
+        finally:
+            for relay in self._relays:
+                os.close(relay.theirs)
+        end: End | None = None
+        try:
+            end = self._follow()
+        finally:
+            if self._attached is not None:
+                self._attached.leave(keep_screen=end is not None and end.state in ("ok", "failed"))
+            if end is None:
+                self.signals.release()
+        return end
+
+    def _handed(self, number: int) -> int:
+        """Return the descriptor to hand over for one of ours."""
+        attached = self._attached if self._attached is not None and self._attached.is_local else None
+        relay: Relay
+        if attached is not None and number < 2:
+            relay = TypedRelay(number, attached) if number == 0 else ShownRelay(number, attached)
+        elif _stays_ours(number):
+            relay = Relay(number)
+        else:
+            return number
+        self._relays.append(relay)
+        return relay.theirs
+
+    # --- while it runs ----------------------------------------------------------------------------
+
+    def _follow(self) -> End | None:
+        while True:
+            poll = select.poll()
+            poll.register(self._line.fileno(), select.POLLIN)
+            poll.register(self.signals.descriptor, select.POLLIN)
+            moving = self._register(poll) if self._taken else {}
+            patience = self.signals.patience()
+            ready = dict(poll.poll(None if patience is None else patience * 1000 + 1))
+            for relay, (number, _) in moving.items():
+                if number in ready:
+                    relay.move()
+            self.signals.forward(self._signal, self._resized)
+            if self.signals.gave_up:
+                return End("lost", 255)
+            if self._attached is not None and self._attached.ended:
+                return End("lost", 255, "session ended by ~.")
+            if self._line.fileno() in ready:
+                end, over = self._hear()
+                if over:
+                    return end
+
+    def _register(self, poll: select.poll) -> dict[Relay, tuple[int, int]]:
+        moving = {relay: relay.wanted for relay in self._relays if relay.wanted[0] >= 0}
+        events: dict[int, int] = {}
+        for number, event in moving.values():
+            events[number] = events.get(number, 0) | event
+        for number, event in events.items():
+            poll.register(number, event)
+        return moving
+
+    def _hear(self) -> tuple[End | None, bool]:
+        """Take one message; return the end of the command, and whether there is nothing to wait for."""
+        try:
+            fields, _ = self._line.hear()
+        except OSError:
+            fields = []
+        match fields:
+            case [b"taken"]:
+                self._taken = True
+            case [b"terminal"] if self._attached is not None:
+                self._attached.enter()
+            case [b"notice", text]:
+                self._notice(text.decode("utf-8", "replace"))
+            case [b"closed"]:
+                return self._closed(), True
+            case [b"result", state, code, name, has_error, error, unconfirmed]:
+                end = End(
+                    state.decode(), int(code), error.decode("utf-8", "replace") if has_error == b"1" else None
+                )
+                end.signal = name.decode() or None
+                end.unconfirmed = unconfirmed.decode() or None
+                return self._drained(end), True
+            case [b"refused", text]:
+                return None, True
+            case []:
+                return (End("lost", 255, "the master went away") if self._taken else None), True
+            case _:
+                pass
+        return None, False
+
+    def _closed(self) -> End:
+        end = End("lost", 255)
+        end.closed = True
+        for relay in self._relays:
+            if relay.is_output and relay.error is not None and not isinstance(relay.error, BrokenPipeError):
+                return End("lost", 255, (relay.error.strerror or "cannot be written").lower())
+        return end
+
+    def _drained(self, end: End) -> End:
+        """Write the rest of the output; what did not arrive whole is never a success."""
+        for relay in self._relays:
+            if not relay.is_output:
+                continue
+            relay.drain()
+            if relay.error is not None and end.state == "ok":
+                return self._closed()
+        return end
+
+    def _signal(self, name: str) -> None:
+        try:
+            self._line.say(b"signal", name.encode())
+        except OSError:
+            pass  # its end is heard of next
+
+    def _resized(self) -> None:
+        size = None if self._attached is None else self._attached.size()
+        if size is not None:
+            try:
+                self._line.say(b"resize", b"%d" % size.columns, b"%d" % size.rows)
+            except OSError:
+                pass
+
+
+def _stays_ours(number: int) -> bool:
+    """Whether a descriptor is a device that might keep the master waiting, as a terminal is."""
+    found = os.fstat(number)
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev != _NULL

@@ -1,0 +1,134 @@
+"""ssh's ControlPath: a command by way of a master, and the orders of `-O`."""
+
+from __future__ import annotations
+
+import os
+
+from rexec.cli.errand import Errand
+from rexec.cli.output import say
+from rexec.cli.ssh.destination import target_of, tokens_of
+from rexec.cli.ssh.request import offered, text_of, wants_terminal
+from rexec.client.config import variables
+from rexec.client.sharing import Unreachable, reach
+from rexec.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rexec.cli.errand import End
+    from rexec.cli.ssh.settings import Settings
+    from rexec.cli.terminal import Attached
+    from rexec.client.config import Target
+    from rexec.client.sharing import Line
+
+PROGRAM = "rexec-ssh"
+FAILED = 255
+FAR = ("denied", "not_found", "timeout", "ended")  # what ssh would have passed on from the far side
+_INTERRUPTED = "INT"
+
+
+def place_of(settings: Settings) -> str | None:
+    """Return the path of the control socket, if there is to be one."""
+    path = settings.control_path
+    if path is None or path.lower() == "none":
+        return None
+    return tokens_of(settings, target_of(settings)).expand(path, is_path=True)
+
+
+def order(settings: Settings, path: str | None) -> int:
+    """Obey `-O`; return 0 where there was a master to hear it."""
+    if path is None:
+        raise UsageError("-O needs a ControlPath", hint="-S PATH names one")
+    word = (settings.control or "").encode()
+    try:
+        line = reach(path)
+    except Unreachable as error:
+        raise UsageError(f"no master: {error}") from None
+    line.say(word)
+    fields, _ = line.hear()
+    said = {"exit": "exit request sent", "stop": "stop listening request sent"}
+    text = (
+        f"master running (pid={fields[1].decode()})"
+        if len(fields) > 1
+        else said.get(settings.control or "", "")
+    )
+    if not settings.quiet:
+        say(PROGRAM, text)
+    return 0
+
+
+def run(settings: Settings, path: str) -> int | None:
+    """Run the command by the master that is there; None where there is none, or it is not the one for it."""
+    if not text_of(settings):
+        return None
+    try:
+        line = reach(path)
+    except Unreachable:
+        return None
+    return errand(settings, line)
+
+
+def errand(settings: Settings, line: Line) -> int | None:
+    """Run the command by a master; None where nothing was started, and a connection of our own may do."""
+    target = target_of(settings)
+    attached = _attached(settings)
+    is_raw = attached is not None and attached.is_local
+
+    def notice(text: str) -> None:
+        if not settings.quiet:
+            say(PROGRAM, text, "\r\n" if is_raw else "\n")
+
+    mission = Errand(line, request_of(settings, target, attached), attached, notice)
+    end = mission.run()
+    line.close()
+    if end is None:
+        return None
+    if end.unconfirmed is not None and target.asks and os.isatty(0) and os.isatty(2):
+        mission.signals.release()
+        return None  # the person at the terminal can be asked by a connection of our own
+    return _finish(settings, target, mission, end)
+
+
+def _finish(settings: Settings, target: Target, mission: Errand, end: End) -> int:
+    from rexec.cli.signals import die_by
+
+    if end.closed:
+        import signal
+
+        die_by(signal.SIGPIPE)
+    if end.error is not None and (not settings.quiet or end.state in FAR):
+        say(PROGRAM, f"{target.name}: {'denied: ' if end.state == 'denied' else ''}{end.error}")
+    if mission.signals.was_interrupted(end.signal):
+        import signal
+
+        die_by(signal.SIGINT)
+    return FAILED if end.state == "signal" else min(end.code, FAILED)
+
+
+def request_of(settings: Settings, target: Target, attached: Attached | None) -> list[bytes]:
+    """Return the fields that a master makes the frame of."""
+    fields = [b"form=subsystem" if settings.is_subsystem else b"form=string"]
+    fields.append(b"word=" + os.fsencode(text_of(settings)))
+    fields += [b"env=%b=%b" % pair for pair in variables(target)]
+    fields += [b"offered=%b=%b" % pair for pair in offered(settings, os.environ)]
+    if target.cwd is not None:
+        fields.append(b"cwd=" + os.fsencode(target.cwd))
+    if target.timeout is not None:
+        fields.append(b"timeout=%d" % max(1, round(target.timeout * 1000)))
+    if not settings.no_stdin:
+        fields.append(b"stdin")
+    if attached is not None:
+        pty = attached.pty
+        fields += [
+            b"term=" + pty.term.encode(),
+            b"size=%dx%d" % (pty.columns, pty.rows),
+            b"modes=" + pty.modes,
+        ]
+    return fields
+
+
+def _attached(settings: Settings) -> Attached | None:
+    if not wants_terminal(settings):
+        return None
+    from rexec.cli.terminal import Attached
+
+    return Attached(0 if os.isatty(0) and os.isatty(1) else None, os.environ)

@@ -1,0 +1,240 @@
+"""The control socket by which several commands share one connection: its messages, and its two ends.
+
+A master holds the connection and listens; a guest hands over a request and its three descriptors, and
+hears how it ended. Both see by the socket that the other is the same user. One packet of the socket
+(SOCK_SEQPACKET) is one message; what does not fit into one is no request for a master.
+
+Nothing here knows of connections: a guest that finds no master has not paid for one. So the sockets are
+those of `_socket`, whose wrapper costs more than all that a guest does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _socket import (
+    AF_UNIX,
+    MSG_CMSG_CLOEXEC,
+    MSG_NOSIGNAL,
+    SCM_RIGHTS,
+    SO_PEERCRED,
+    SOCK_CLOEXEC,
+    SOCK_SEQPACKET,
+    SOL_SOCKET,
+    socket,
+    socketpair,
+)
+
+from rexec.errors import RexecError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GREETING = b"rexec-control/1"
+MESSAGE_MAX = 128 * 1024  # bytes: what a packet takes with the default buffers, and a shell line is shorter
+_INT = 4  # bytes of a descriptor in a control message, and of each field of struct ucred
+_BACKLOG = 128
+_PATIENCE = 5.0  # seconds until a master that says nothing is passed by
+
+
+class Unreachable(RexecError):
+    """There is no master that could be asked."""
+
+
+class Line:
+    """One end of a conversation, non-blocking but for `hear`."""
+
+    __slots__ = ("socket",)
+
+    def __init__(self, end: socket) -> None:
+        self.socket = end
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def say(self, *fields: bytes, descriptors: Sequence[int] = ()) -> None:
+        """Send a message; raises `OSError` where the other end is gone or the message is too long."""
+        data = b"".join(b"%d:%b" % (len(field), field) for field in fields)
+        if len(data) > MESSAGE_MAX:
+            raise Unreachable("too long a request to be handed over")
+        rights = b"".join(number.to_bytes(_INT, sys.byteorder) for number in descriptors)
+        control = [(SOL_SOCKET, SCM_RIGHTS, rights)] if rights else []
+        self.socket.sendmsg([data], control, MSG_NOSIGNAL)
+
+    def hear(self) -> tuple[list[bytes], list[int]]:
+        """Return the fields of the next message, none at the end, and descriptors that came along."""
+        data, control, _, _ = self.socket.recvmsg(MESSAGE_MAX, 64 * _INT, MSG_CMSG_CLOEXEC)
+        rights = b"".join(part for level, kind, part in control if (level, kind) == (SOL_SOCKET, SCM_RIGHTS))
+        numbers = [
+            int.from_bytes(rights[at : at + _INT], sys.byteorder)
+            for at in range(0, len(rights) - _INT + 1, _INT)
+        ]
+        return _fields(data), numbers
+
+    def peer_uid(self) -> int:
+        """Return the user at the other end (unix(7), SO_PEERCRED)."""
+        found = self.socket.getsockopt(SOL_SOCKET, SO_PEERCRED, 3 * _INT)
+        return int.from_bytes(found[_INT : 2 * _INT], sys.byteorder)
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def _fields(data: bytes) -> list[bytes]:
+    fields = []
+    while data:
+        size, _, data = data.partition(b":")
+        if not size.isdigit() or int(size) > len(data):
+            return []  # the same as an end: nobody of ours speaks so
+        fields.append(data[: int(size)])
+        data = data[int(size) :]
+    return fields
+
+
+def pair() -> tuple[Line, Line]:
+    """Return the two ends of a conversation."""
+    ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
+    return Line(ours), Line(theirs)
+
+
+def reach(path: str) -> Line:
+    """Return a conversation with the master at `path`. Raises `Unreachable`."""
+    line = Line(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC))
+    try:
+        line.socket.settimeout(_PATIENCE)  # one that was stopped is no use
+        line.socket.connect(path)
+        if line.peer_uid() != os.geteuid():
+            raise Unreachable(f"{path}: belongs to another user")
+        if line.hear()[0][:1] != [GREETING]:
+            raise Unreachable(f"{path}: no master of ours")
+        line.socket.settimeout(None)
+    except OSError as error:
+        line.close()
+        raise Unreachable(f"{path}: {_words(error)}") from None
+    except ValueError:  # a NUL in it
+        line.close()
+        raise Unreachable(f"{path!a}: is no path") from None
+    except Unreachable:
+        line.close()
+        raise
+    return line
+
+
+def _words(error: OSError) -> str:
+    return (os.strerror(error.errno) if error.errno else str(error)).lower()
+
+
+class Listener:
+    """A master's own end: a socket that only its user can open, at a path that is given up in the end."""
+
+    __slots__ = ("_identity", "path", "socket")
+
+    def __init__(self, path: str) -> None:
+        """Listen at a path. Raises `Unreachable`, also where another master has it already."""
+        self.path = path
+        self.socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
+        beside = f"{path}.{os.urandom(6).hex()}"
+        try:
+            self._identity = self._bind(beside)
+            self._place(beside)
+        except OSError as error:
+            self.socket.close()
+            raise Unreachable(f"{path}: {_words(error)}") from None
+        except Unreachable:
+            self.socket.close()
+            raise
+
+    def _bind(self, beside: str) -> tuple[int, int]:
+        """Bind to a name that nobody looks for until all is as it should be."""
+        before = os.umask(0o177)
+        try:
+            self.socket.bind(beside)
+        finally:
+            os.umask(before)
+        self.socket.listen(_BACKLOG)
+        self.socket.setblocking(False)
+        found = os.stat(beside)
+        return found.st_dev, found.st_ino
+
+    def _place(self, beside: str) -> None:
+        """Give it the name that is looked for; what a dead master left there is replaced."""
+        try:
+            os.link(beside, self.path)
+        except FileExistsError:
+            try:
+                reach(self.path).close()
+            except Unreachable as error:
+                if not _is_dead_socket(self.path):
+                    os.unlink(beside)
+                    raise Unreachable(f"{self.path}: is there already, and no master of ours") from error
+                os.rename(beside, self.path)
+                return
+            os.unlink(beside)
+            raise Unreachable(f"{self.path}: another master is there already") from None
+        except OSError:
+            os.unlink(beside)
+            raise
+        os.unlink(beside)
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the path still leads here."""
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+    def accept(self) -> Line | None:
+        """Return the next guest, greeted; None where it is another user or gone already."""
+        try:
+            number, _ = self.socket._accept()  # type: ignore[attr-defined]
+        except OSError:
+            return None
+        line = Line(socket(fileno=number))
+        if line.peer_uid() != os.geteuid():
+            line.close()
+            return None
+        greet(line)
+        return line
+
+    def close(self) -> None:
+        """Listen no more, and leave nothing behind."""
+        if self.is_ours:
+            os.unlink(self.path)
+        self.socket.close()
+
+
+def greet(line: Line) -> None:
+    """Say who we are, to a guest of the same user."""
+    line.socket.setblocking(False)
+    try:
+        line.say(GREETING, b"%d" % os.getpid())
+    except OSError:
+        pass  # it will be seen to be gone
+
+
+def _is_dead_socket(path: str) -> bool:
+    """Whether there is a socket of ours that nobody listens to."""
+    import stat
+
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return True
+    if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid():
+        return False
+    probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
+    try:
+        probe.connect(path)
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    finally:
+        probe.close()
+    return False
