@@ -160,6 +160,7 @@ class OneShot:
             pty=None if self.terminal is None else self.terminal.pty,
             confirm=line.confirm,
             receipt=line.receipt is not None,
+            offered=self.offered,
         )
 
     def _source(self) -> Source | None:

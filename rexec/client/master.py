@@ -264,6 +264,7 @@ def exec_of(request: list[bytes]) -> f.Exec:
         timeout_ms=int(timeout[0]) if timeout else None,
         stdin=b"stdin" in given,
         pty=_pty(given) if b"term" in given else None,
+        offered=_pairs(given.get(b"offered", [])),
     )
 
 

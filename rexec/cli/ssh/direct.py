@@ -7,7 +7,7 @@ import os
 from rexec.cli.oneshot import OneShot
 from rexec.cli.options import Line
 from rexec.cli.ssh.destination import target_of
-from rexec.cli.ssh.request import offered, text_of, wants_terminal
+from rexec.cli.ssh.request import offered
 from rexec.errors import UsageError
 from rexec.protocol.frames import Form
 
@@ -59,13 +59,10 @@ def run(settings: Settings) -> int:
 def line_of(settings: Settings) -> Line:
     """Return the same in terms of `rexec`. Raises `UsageError`."""
     line = Line()
-    text = text_of(settings)
-    if settings.is_subsystem and not text:
-        raise UsageError("-s needs the name of a subsystem")
     line.host = settings.host
-    line.command = [text] if text else []
+    line.command = [settings.text] if settings.text else []
     line.target = target_of(settings)
-    line.terminal = wants_terminal(settings)
+    line.terminal = settings.gets_terminal
     line.no_terminal = settings.tty == "no"
     line.no_stdin = settings.no_stdin
     line.quiet = 2 if settings.quiet else int(settings.terse)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     Pairs = tuple[tuple[bytes, bytes], ...]
 
 
+_PATTERN = frozenset("*?[~")  # what may be one; whether it is, `policy.splitting` knows
+
+
 def text_of(settings: Settings) -> str:
     """Return the command as one string, joined as ssh joins it; "" where there is none."""
     command = settings.command
@@ -29,6 +32,19 @@ def text_of(settings: Settings) -> str:
     return wanted
 
 
+def warn_of_patterns(settings: Settings, text: str) -> None:
+    """Note a sign that a shell would have expanded, and the server's splitting leaves as it is."""
+    if settings.is_subsystem or _PATTERN.isdisjoint(text):
+        return
+    from rexec.policy.splitting import split
+
+    sign = split(text).pattern
+    if sign:
+        settings.warnings.append(
+            f"{sign} is passed as it stands: there is no shell to expand it, unless @shell is allowed"
+        )
+
+
 def offered(settings: Settings, environ: Mapping[str, str]) -> Pairs:
     """Return the variables of SendEnv and SetEnv: a rule takes those that it passes, as sshd does."""
     found: dict[str, str] = {}
@@ -40,6 +56,15 @@ def offered(settings: Settings, environ: Mapping[str, str]) -> Pairs:
     for text in settings.set_env or ():
         name, _, found[name] = text.partition("=")
     return tuple((os.fsencode(name), os.fsencode(value)) for name, value in found.items())
+
+
+def prepare(settings: Settings) -> None:
+    """Settle what is asked for, and note what a person should know about it. Raises `UsageError`."""
+    settings.text = text_of(settings)
+    if settings.is_subsystem and not settings.text:
+        raise UsageError("-s needs the name of a subsystem")
+    settings.gets_terminal = wants_terminal(settings)
+    warn_of_patterns(settings, settings.text)
 
 
 def wants_terminal(settings: Settings) -> bool:

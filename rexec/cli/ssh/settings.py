@@ -39,6 +39,8 @@ class Settings:
         self.no_stdin = False
         self.send_env: list[str] = []
         self.set_env: list[str] | None = None
+        self.text = ""  # all words of the command, as it is sent
+        self.gets_terminal = False
         # a connection for several commands
         self.master: str | None = None  # no, yes or auto
         self.control_path: str | None = None

@@ -7,7 +7,7 @@ import os
 from rexec.cli.errand import Errand
 from rexec.cli.output import say
 from rexec.cli.ssh.destination import target_of, tokens_of
-from rexec.cli.ssh.request import offered, text_of, wants_terminal
+from rexec.cli.ssh.request import offered
 from rexec.client.config import variables
 from rexec.client.sharing import Unreachable, reach
 from rexec.errors import UsageError
@@ -58,7 +58,7 @@ def order(settings: Settings, path: str | None) -> int:
 
 def run(settings: Settings, path: str) -> int | None:
     """Run the command by the master that is there; None where there is none, or it is not the one for it."""
-    if not text_of(settings):
+    if not settings.text:
         return None
     try:
         line = reach(path)
@@ -107,7 +107,7 @@ def _finish(settings: Settings, target: Target, mission: Errand, end: End) -> in
 def request_of(settings: Settings, target: Target, attached: Attached | None) -> list[bytes]:
     """Return the fields that a master makes the frame of."""
     fields = [b"form=subsystem" if settings.is_subsystem else b"form=string"]
-    fields.append(b"word=" + os.fsencode(text_of(settings)))
+    fields.append(b"word=" + os.fsencode(settings.text))
     fields += [b"env=%b=%b" % pair for pair in variables(target)]
     fields += [b"offered=%b=%b" % pair for pair in offered(settings, os.environ)]
     if target.cwd is not None:
@@ -127,7 +127,7 @@ def request_of(settings: Settings, target: Target, attached: Attached | None) ->
 
 
 def _attached(settings: Settings) -> Attached | None:
-    if not wants_terminal(settings):
+    if not settings.gets_terminal:
         return None
     from rexec.cli.terminal import Attached
 
