@@ -12,6 +12,7 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 FUZZ_SECONDS ?= 3600
 FUZZ_TARGETS ?= allow-lists arguments expressions lines frames
 SOAK_ROUNDS  ?= 20
+PACKAGES := openssh-client openssh-sftp-server vim-tiny procps asciinema rsync git borgbackup parallel mercurial ansible-core
 SOAK := tests/process/test_swap.py $(patsubst %,tests/regress/test_%.py, every_run_is_whole ends_all_of_it \
     nothing_left_behind many_at_once rate parallel reload)
 
@@ -63,7 +64,7 @@ test: $(DEV)  ## run every test that needs nothing but pip
 
 test-system: $(DEV)  ## run the tests that need root and Debian packages
 	@test "$$(id -u)" = 0 || { echo "rexec: make test-system needs root" >&2; exit 1; }
-	@missing=$$($(BIN)/python -m tests.system.catalogue openssh-client vim-tiny procps asciinema); \
+	@missing=$$($(BIN)/python -m tests.system.catalogue $(PACKAGES)); \
 	    test -z "$$missing" || { apt-get update -qq \
 	    && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; }
 	@$(BIN)/pytest -m system

@@ -121,6 +121,10 @@ _ANSIBLE = """\
     about "Ansible: whatever its modules say"
 sftp-server [] = @SFTP@
     about "Ansible: where its modules are put"
+dd {re:'of=.+'} bs=65536
+    about "Ansible: the same, without sftp (ansible_ssh_transfer_method=piped)"
+dd {re:'if=.+'} bs=65536
+    about "Ansible: what it fetches"
 """
 
 _SFTP_PLACES = (

@@ -268,6 +268,8 @@ def test_ansible_is_a_shell_and_warned_of() -> None:
     )
     assert takes("%use ansible", "/bin/sh -c id")
     assert not takes("%use ansible", "sh -c id")
+    assert takes("%use ansible", "dd of=/root/.ansible/tmp/x bs=65536")
+    assert not takes("%use ansible", "dd of=/x if=/y bs=65536")
 
 
 # --- wrong lines ----------------------------------------------------------------------------------
