@@ -57,6 +57,15 @@ ESCAPES_AT_ONCE = 16  # calls of one fenced program answered before others have 
 ORDERS_MAX = 16 * MIB  # bytes that wait for the runner before the server calls itself busy
 REPORTS_MAX = MIB  # bytes that wait for the listener before the runner takes no more orders of it
 
+# --- copies ------------------------------------------------------------------------------------
+COPY_RECORD_MAX = 64 * KIB  # bytes of one record that is no data: a path of COPY_DEPTH names fits
+COPY_DATA_MAX = MIB  # bytes of one record of data
+COPY_BUFFER = 256 * KIB  # bytes read or written at once: what a data frame holds
+COPY_DEPTH = 128  # directories in directories; each is an open descriptor
+COPY_NAME_MAX = 255  # bytes of one name, as the kernel
+COPY_ASK = 16 * MIB  # bytes of a file from which on its receiver is asked first: a round trip is then nothing
+COPY_KEEP = MIB  # bytes of an interrupted file that are worth keeping for --resume
+
 # --- connections -------------------------------------------------------------------------------
 KEEPALIVE_IDLE = 15.0  # seconds of silence before a ping
 KEEPALIVE_TIMEOUT = 30.0  # seconds of silence after the ping before the peer counts as gone

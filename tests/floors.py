@@ -22,6 +22,7 @@ FLOORS = {
     "transport": 2,
     "process": 2,
     "audit": 2,
+    "copying": 2,
     "files": 2,
     "server": 3,
     "client": 3,
