@@ -225,8 +225,7 @@ class Sender:
         digest = hashlib.sha256(first)
         size = len(first)
         if first:
-            self._writer.forward(r.HEADER.pack(r.DATA, len(first)))
-            self._writer.forward(first)
+            self._writer.piece(memoryview(first))
         while True:
             if self._is_refused():
                 return
@@ -295,7 +294,8 @@ class Sender:
             case r.Have():
                 self._have = answer
             case r.Refused():
-                self._fail(answer.path, answer.message)
+                self.failed += 1
+                self._watch.refused(answer.path, answer.message)
                 if answer.number == self._number or answer.number in self._above:
                     self._refused.add(answer.number)
             case r.Done():

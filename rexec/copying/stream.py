@@ -66,6 +66,12 @@ class Writer:
             self._used = start + count
         return self._room[start : start + count]
 
+    def piece(self, piece: memoryview) -> None:
+        """Add bytes of a file that are at hand already."""
+        self._make_room(HEADER.size + 1)
+        self.forward(HEADER.pack(DATA, len(piece)))
+        self.forward(piece)
+
     def forward(self, piece: bytes | memoryview) -> None:
         """Add bytes that are a record, or part of one, already."""
         piece = memoryview(piece)

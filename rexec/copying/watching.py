@@ -22,5 +22,9 @@ class Watch:
     def failed(self, path: Path, message: str) -> None:
         """Hear that an entry was not copied, and why."""
 
+    def refused(self, path: Path, message: str) -> None:
+        """Hear that the other end, which receives, did not take an entry."""
+        self.failed(path, message)
+
     def grew(self, path: Path, size: int) -> None:
         """Hear that a file became longer meanwhile, and was copied as it was with this size."""
