@@ -34,7 +34,7 @@ help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 venv: $(BASE)  ## make .venv and install rexec into it
-	@echo "installed: $(BIN)/rexec, $(BIN)/rexec-ssh, $(BIN)/rexec-server, $(BIN)/rexec-keygen, $(BIN)/rexec-audit"
+	@echo "installed: $(BIN)/rexec, $(BIN)/rexec-ssh, $(BIN)/rexec-cp, $(BIN)/rexec-server, $(BIN)/rexec-keygen, $(BIN)/rexec-audit"
 
 $(BASE): pyproject.toml
 	$(need_python)

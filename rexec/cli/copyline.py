@@ -45,7 +45,7 @@ class CopyLine(Line):
         self.resume = False
         self.limit: int | None = None  # Kbit/s
         self.sources: list[Spot] = []
-        self.target: Spot | None = None
+        self.destination: Spot | None = None
 
 
 def _port(text: str) -> int:
@@ -109,8 +109,7 @@ def parse(arguments: list[str]) -> CopyLine:
         return line
     if len(words) < 2:
         raise UsageError("a source and a target are needed", hint="rexec-cp [OPTIONS] SOURCE... TARGET")
-    *sources, target = map(spot, words)
-    line.sources, line.target = sources, target
+    *line.sources, line.destination = map(spot, words)
     return line
 
 
@@ -170,8 +169,8 @@ def _usage() -> str:
         lines.append(f"  {_shown(names, value):<24} {about}")
     lines += [
         "",
-        "SOURCE and TARGET: [USER@]HOST:PATH at a host; PATH here (./a:b where it has a colon); - is stdin or",
-        "stdout. Brackets hold a host with colons: [::1]:PATH, [HOST:PORT]:PATH, [unix:/SOCKET]:PATH.",
+        "SOURCE and TARGET: [USER@]HOST:PATH at a host; PATH here (./a:b where it has a colon); - is stdin",
+        "or stdout. Brackets hold a host with colons: [::1]:PATH, [HOST:PORT]:PATH, [unix:/SOCKET]:PATH.",
         "Exit: 0 all copied; 1 some of it failed; 126 denied; 255 rexec failed; 2 the command line is wrong.",
     ]
     return "\n".join(lines) + "\n"

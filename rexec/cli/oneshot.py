@@ -334,10 +334,11 @@ def reason_of(name: str, result: Result) -> str:
 
 def may_ask(target: Target) -> bool:
     """Whether there is a person who may be asked."""
-    return target.asks and _has_terminal()
+    return target.asks and has_terminal()
 
 
-def _has_terminal() -> bool:
+def has_terminal() -> bool:
+    """Tell whether somebody is there to be asked."""
     return os.isatty(0) and os.isatty(2)
 
 
@@ -357,7 +358,7 @@ def ask_trust(host: str, fingerprint: str) -> bool:
 
 def ask_passphrase(path: str) -> bytes | None:
     """Ask for the passphrase of a key; nobody is asked where there is no terminal."""
-    if not _has_terminal():
+    if not has_terminal():
         return None
     from getpass import getpass
 

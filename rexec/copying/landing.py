@@ -186,7 +186,11 @@ def _parts(folder: int, name: bytes, size: int | None) -> Iterator[bytes]:
     """Give the temporary names of a file in its directory, the longest file first."""
     beginning = _beginning(name)
     found: list[tuple[int, bytes]] = []
-    for text in os.listdir(folder):
+    try:
+        names = os.listdir(folder)
+    except OSError:  # a directory that may be written and not read
+        names = []
+    for text in names:
         entry = os.fsencode(text)
         if entry.startswith(beginning) and len(entry) == len(beginning) + 2 * _RANDOM:
             try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +20,15 @@ class Place:
         self.folder = folder
         self.name = name
         self.may = may
+
+
+def open_folder(path: bytes) -> int:
+    """Open a directory to work in; one that may not be listed can still be passed through."""
+    how = os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        return os.open(path, os.O_RDONLY | how)
+    except PermissionError:
+        return os.open(path, os.O_PATH | how)
 
 
 def reason(error: OSError) -> str:

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-    from rexec.policy.grant import Limits
+    from rexec.policy.grant import Fence, Limits
     from rexec.policy.rules import Permit
+
+    # Called in the child as its account: returns the fence, and what is done behind it until the exit status.
+    Prepare = Callable[[Permit], tuple[Fence, Callable[[], int]]]
 
 REPORT = struct.Struct("!iB")  # errno and stage
 _FIRST_FREE = 3  # descriptor behind the streams
@@ -71,11 +74,11 @@ class Failed(Exception):
         self.number = number
 
 
-def become(permit: Permit, ends: Ends) -> NoReturn:
+def become(permit: Permit, ends: Ends, prepare: Prepare | None = None) -> NoReturn:
     """Turn the forked child into the program, or report why not and exit."""
     ends = _out_of_the_way(ends)
     try:
-        _do_all(permit, ends)
+        _do_all(permit, ends, prepare)
     except Failed as failed:
         os.write(ends.report, REPORT.pack(failed.number, failed.stage))
     except BaseException as error:
@@ -96,7 +99,7 @@ def _out_of_the_way(ends: Ends) -> Ends:
     return Ends((moved[0], moved[1], moved[2]), ends.is_terminal, moved[3], moved[4])
 
 
-def _do_all(permit: Permit, ends: Ends) -> None:
+def _do_all(permit: Permit, ends: Ends, prepare: Prepare | None) -> None:
     _step(Stage.LIMITS, seal)
     _take_streams(ends)
     _default_signals()
@@ -106,6 +109,8 @@ def _do_all(permit: Permit, ends: Ends) -> None:
     os.umask(permit.umask)
     _enter_directory(permit)
     _close_all_but(ends.report, ends.handover, program)
+    if prepare is not None:
+        _do_instead(permit, ends, prepare)
     _step(Stage.FENCE, lambda: _put_up_fence(permit, ends))
     arguments = [bytes_of(word) for word in permit.argv]
     environment = {bytes_of(name): bytes_of(value) for name, value in permit.env}
@@ -113,6 +118,22 @@ def _do_all(permit: Permit, ends: Ends) -> None:
     _step(Stage.LIMITS, AS_GIVEN.restore)
     _step(Stage.LIMITS, lambda: set_limits(permit.grant.limits))
     os.execve(target, arguments, environment)  # noqa: S606 - the permit's own program
+
+
+def _do_instead(permit: Permit, ends: Ends, prepare: Prepare) -> NoReturn:
+    """Do what is done instead of starting a program. All that it needs is loaded: a fence lets nothing in."""
+    from rexec.process import fence
+
+    inside, do = prepare(permit)
+    if inside.is_asked_for:
+        _step(Stage.FENCE, lambda: fence.hold(inside))
+    _step(Stage.LIMITS, AS_GIVEN.restore)
+    _step(Stage.LIMITS, lambda: set_limits(permit.grant.limits))
+    os.close(ends.report)  # as an exec would
+    try:
+        os._exit(do())
+    except BaseException:
+        os._exit(255)
 
 
 def _step(stage: Stage, action: Callable[[], object]) -> None:

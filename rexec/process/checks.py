@@ -81,6 +81,22 @@ def _wrong_place(permit: Permit) -> str | None:
     return next((why for check in permit.checks if (why := _wrong_path(check)) is not None), None)
 
 
+def located(check: PathCheck) -> tuple[str, bytes]:
+    """Return the glob of a check with its root resolved, and where its path leads. Raises `OSError`."""
+    real, found = _resolved(check)
+    glob = _resolved_glob(check.glob)
+    if not matches(glob, text_of(real)):
+        raise OSError(errno.EACCES, f"leads out of {shown(root_of(check.glob))}")
+    if check.kind == "new" and found is not None:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    return glob, real
+
+
+def leads_to(check: PathCheck, path: str) -> tuple[str, bytes]:
+    """Return the glob of a check with its root resolved, and where another path leads. Raises `OSError`."""
+    return _resolved_glob(check.glob), _followed(bytes_of(path))[0]
+
+
 def _wrong_path(check: PathCheck) -> str | None:
     name = shown(check.shown)
     try:

@@ -171,4 +171,4 @@ def why_not(permit: Permit, error: OSError) -> NotStarted:
     reason = (error.strerror or "unknown error").lower()
     if error.filename is not None and error.filename == bytes_of(permit.cwd):
         return NotStarted(127, f"working directory {shown(permit.cwd)}: {reason}")
-    return NotStarted(127, f"{permit.path}: {reason}")
+    return NotStarted(127, f"{permit.path or permit.argv[0]}: {reason}")

@@ -74,6 +74,20 @@ def put_up(fence: Fence, program: str, terminal: str | None) -> int:
     return seccomp.install(execs=fence.noexec or only_listed, only_listed=only_listed, sockets=not fence.net)
 
 
+def hold(fence: Fence) -> None:
+    """Fence in a process that starts no program: nothing can be, and nobody is asked. Raises `OSError`."""
+    landlock.forgo_privileges()
+    if LANDLOCK in features():
+        rules = landlock.Ruleset(landlock.known_rights(), scoped=True, no_tcp=True)
+        for place in fence.ro:
+            rules.allow(place, landlock.TO_READ)
+        for place in fence.rw:
+            rules.allow(place, landlock.TO_READ | landlock.TO_WRITE)
+        rules.enforce()
+    if SECCOMP in features():
+        seccomp.install(execs=False, only_listed=False, sockets=False)
+
+
 def _hold_files(fence: Fence, program: str, terminal: str | None) -> None:
     """Give rights on files: all but EXECUTE where the rule confines no files, else what is named."""
     starts = fence.noexec or fence.exec_only is not None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rexec.policy.rules import Permit
+    from rexec.process.become import Prepare
     from rexec.process.watch import Watch
     from rexec.protocol.frames import Pty
 
@@ -74,12 +75,17 @@ class Launch:
         return _explain(self._permit, OSError(number, os.strerror(number)), Stage(stage))
 
 
-def begin(permit: Permit, terminal: Pty | None) -> Launch | NotStarted:
-    """Fork a child that becomes the permit's program, with a terminal of its own or with pipes."""
+def begin(permit: Permit, terminal: Pty | None, prepare: Prepare | None = None) -> Launch | NotStarted:
+    """Fork a child that becomes the permit's program, with a terminal of its own or with pipes.
+
+    With `prepare` it starts none, and does instead what that returns.
+    """
     ours: list[int] = []
     theirs: list[int] = []
+    if prepare is not None:
+        from rexec.process import fence  # noqa: F401 - loaded now: the child can load nothing any more
     try:
-        return _fork(permit, terminal, ours, theirs)
+        return _fork(permit, terminal, ours, theirs, prepare)
     except OSError as error:
         for descriptor in ours:
             os.close(descriptor)
@@ -89,7 +95,9 @@ def begin(permit: Permit, terminal: Pty | None) -> Launch | NotStarted:
             os.close(descriptor)
 
 
-def _fork(permit: Permit, terminal: Pty | None, ours: list[int], theirs: list[int]) -> Launch:
+def _fork(
+    permit: Permit, terminal: Pty | None, ours: list[int], theirs: list[int], prepare: Prepare | None
+) -> Launch:
     """Open what both sides need, noting it in `ours` and `theirs` as it comes, and fork."""
     if terminal is None:
         open_streams(permit, ours, theirs)
@@ -101,7 +109,7 @@ def _fork(permit: Permit, terminal: Pty | None, ours: list[int], theirs: list[in
     reading, writing = os.pipe2(os.O_CLOEXEC)
     ours.append(reading)
     theirs.append(writing)
-    watch, handover = _open_watch(permit)
+    watch, handover = _open_watch(permit) if prepare is None else (None, -1)
     if handover >= 0:
         theirs.append(handover)
     try:
@@ -112,7 +120,7 @@ def _fork(permit: Permit, terminal: Pty | None, ours: list[int], theirs: list[in
         raise
     if not pid:
         used = (theirs[0],) * 3 if terminal is not None else (theirs[0], theirs[1], theirs[2])
-        become.become(permit, Ends(used, terminal is not None, writing, handover))
+        become.become(permit, Ends(used, terminal is not None, writing, handover), prepare)
     if watch is not None:
         watch.expect(pid)
     return Launch(permit, pid, reading, streams, watch)

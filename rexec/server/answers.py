@@ -9,6 +9,7 @@ from rexec.policy.arguments import Literal
 from rexec.policy.explain import explain, visible
 from rexec.policy.rules import Permit
 from rexec.server.completion import complete
+from rexec.server.kinds import kind
 
 if TYPE_CHECKING:
     from rexec.policy.explain import Explanation
@@ -37,6 +38,8 @@ def answer(policy: Policy, request: Request, subject: str, *, terse: bool = Fals
         case "complete":
             found_words = complete(policy, request) if request.words else []
             return True, json.dumps([choice._asdict() for choice in found_words]).encode()
+        case "kind":
+            return True, kind(policy, request)
         case _:
             return False, b"unknown question"
 

@@ -27,7 +27,7 @@ from rexec.process.checks import discharge
 from rexec.process.descriptors import AS_GIVEN
 from rexec.process.orphans import become_subreaper
 from rexec.protocol.frames import Cause, Form, Pty
-from rexec.server import answers, orders
+from rexec.server import answers, copies, orders
 from rexec.server.evidence import Refused
 from rexec.server.leftovers import Leftovers
 from rexec.server.seats import Seats
@@ -200,7 +200,7 @@ class Runner:
 
     def _allow(self, order: orders.Start, seat: Seat, permit: Permit) -> None:
         """Discharge what the permit obliges to, write the decision down, start."""
-        why = discharge(permit) or self._tally.admit(permit, time.monotonic())
+        why = self._unfit(permit) or discharge(permit) or self._tally.admit(permit, time.monotonic())
         if why is not None:
             self._reject(order, seat, Deny(why, permit.rule.label, logged=permit.logged))
             return
@@ -214,6 +214,9 @@ class Runner:
             self._reject(order, seat, Deny(why, permit.rule.label, logged=permit.logged))
         else:
             self._starting.run(order.child, seat.principal.user, permit, order.pty, ticket)
+
+    def _unfit(self, permit: Permit) -> str | None:
+        return copies.refusal(permit) if permit.rule.copies else None
 
     def _request(self, order: orders.Start, seat: Seat, principal: Principal) -> Request:
         return Request(

@@ -16,7 +16,7 @@ from rexec.process.child import NotStarted, start
 from rexec.process.launch import Launch, begin, needs_launch
 from rexec.process.orphans import sealed, send
 from rexec.protocol.frames import Cause
-from rexec.server import orders
+from rexec.server import copies, orders
 from rexec.server.supervisor import Job
 from rexec.server.watcher import Watcher
 
@@ -92,16 +92,22 @@ class Starting:
         pending = Pending(number, user, permit, ticket, self._leftovers.mark())
         if permit.pty is None:
             terminal = None
+        if permit.rule.copies:
+            self._launched(pending, begin(permit, None, copies.prepare))
+            return
         if terminal is None and not needs_launch(permit):
             self._started(pending, start(permit))
             return
-        launch = begin(permit, terminal)
+        self._launched(pending, begin(permit, terminal))
+
+    def _launched(self, pending: Pending, launch: Launch | NotStarted) -> None:
+        """Wait for a child to become what it is to be."""
         if isinstance(launch, NotStarted):
             self._started(pending, launch)
             return
         pending.launch = launch
         pending.mark = sealed(pending.mark)
-        self._pending[number] = pending
+        self._pending[pending.number] = pending
         self._leftovers.begin(launch.pid, pending.mark)
         self._selector.register(launch.error, selectors.EVENT_READ, pending)
         if launch.fence is not None:
