@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
     from rexec.cli.copyline import CopyLine, Spot
     from rexec.client.config import Target
+    from rexec.client.result import Result
     from rexec.client.session import Session
 
 _BITS = 1000 / 8  # bytes in a Kbit
 _STDIN, _STDOUT = 0, 1
+_GIVING = "giving"  # a host that copies to itself is connected twice: each connection has its own pump
 
 
 class Copies:
@@ -37,7 +39,7 @@ class Copies:
         self._say = say
         self._habits = Habits(recursive=line.recursive, times=line.times, resume=line.resume)
         self._pace = None if line.limit is None else Pace(line.limit * _BITS)
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[tuple[str, str], Session] = {}  # by host, and which end of a copy between two
         self._targets: dict[str, Target] = {}
         self._running: list[Copy] = []
         _check(line)
@@ -112,7 +114,7 @@ class Copies:
             self._into = not errand.is_open(goal.path) or len(self._line.sources) > 1
             if not self._into and name:
                 query = f.Query("kind", (b"@put", name, errand.at_home(goal.path)))
-                is_new = goal.host not in self._sessions
+                is_new = (goal.host, "") not in self._sessions
                 session = self._session(goal.host, query)
                 self._into = copying.kind(session, query, is_sent=is_new) == b"directory"
         return errand.remote_target(goal.path, name) if self._into else goal.path
@@ -125,7 +127,7 @@ class Copies:
         to = self._remote(errand.name_of(source.path))
         self._watch.aim(source.word, f"{goal.host}:{os.fsdecode(to)}")
         before = self._watch.failures
-        giving = self._begin(source.host, errand.get_frame(source.path, habits))
+        giving = self._begin(source.host, errand.get_frame(source.path, habits), _GIVING)
         taking = self._begin(goal.host, errand.put_frame(to, habits))
         errors: list[RexecError] = []
 
@@ -138,11 +140,16 @@ class Copies:
                 errors.append(error)
 
         giving.work(between)
-        error = errors[0] if errors else None
-        codes = [
-            self._ended(copy, error, before, host)
-            for copy, host in ((giving, source.host), (taking, goal.host))
-        ]
+        results = [self._result(copy) for copy in (giving, taking)]
+        # where one end was denied or lost, the other can only say that it was left alone
+        decisive = [result for result in results if result.state not in ("ok", "failed")] or results
+        codes = []
+        for result in decisive:
+            failures = self._watch.failures - before
+            code, text = errand.ending(result, errors.pop() if errors else None, failures)
+            codes.append(code)
+            if text is not None:
+                self._say(f"{source.word}: {text}")
         return max(codes)
 
     # --- a copy -------------------------------------------------------------------------------
@@ -156,26 +163,28 @@ class Copies:
         finally:
             found.close()
 
-    def _begin(self, host: str, frame: f.Exec) -> Copy:
-        is_new = host not in self._sessions
-        session = self._session(host, frame.replace(id=1))
+    def _begin(self, host: str, frame: f.Exec, part: str = "") -> Copy:
+        is_new = (host, part) not in self._sessions
+        session = self._session(host, frame.replace(id=1), part)
         copy = Copy(session, frame, self._pace, is_sent=is_new)
         self._running.append(copy)
         return copy
 
     def _ended(self, copy: Copy, error: RexecError | None, before: int, host: str) -> int:
-        result = copy.result()
-        self._running.remove(copy)
-        code, text = errand.ending(result, error, self._watch.failures - before)
+        code, text = errand.ending(self._result(copy), error, self._watch.failures - before)
         if text is not None:
             self._say(f"{self._targets[host].name}: {text}")
         return code
 
+    def _result(self, copy: Copy) -> Result:
+        self._running.remove(copy)
+        return copy.result()
+
     # --- hosts --------------------------------------------------------------------------------
 
-    def _session(self, host: str, first: f.Exec | f.Query) -> Session:
+    def _session(self, host: str, first: f.Exec | f.Query, part: str = "") -> Session:
         """Return the connection to a host; one that is made takes this frame along."""
-        if host not in self._sessions:
+        if (host, part) not in self._sessions:
             target = self._target(host)
             session = connect(
                 target,
@@ -187,8 +196,8 @@ class Copies:
             session.noticed = self._say
             if self._line.verbose:
                 self._say(f"{target.name}: authenticated as {session.user}")
-            self._sessions[host] = session
-        return self._sessions[host]
+            self._sessions[host, part] = session
+        return self._sessions[host, part]
 
     def _target(self, host: str) -> Target:
         if host not in self._targets:

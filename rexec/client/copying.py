@@ -138,8 +138,12 @@ class Copy:
 
     def _pump(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
-        while not self.joint.tend(self.command) and not self._is_stopped:
-            self.session.pump()
+        try:
+            while not self.joint.tend(self.command) and not self._is_stopped:
+                self.session.pump()
+        finally:  # whatever ends it: nobody is to wait for bytes that never come
+            self.joint.source.close()
+            self.joint.sink.close()
 
 
 def kind(session: Session, query: f.Query, *, is_sent: bool = False) -> bytes:

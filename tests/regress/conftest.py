@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +20,9 @@ from rexec.client.config import Config, Wishes, resolve
 from rexec.client.connect import connect
 from rexec.client.identity import no_passphrase, signers
 from rexec.client.session import Session
+
+if TYPE_CHECKING:
+    from tests.regress.copying import Rooms
 
 BIN = Path(sys.executable).parent
 SERVER = str(BIN / "rexec-server")
@@ -330,3 +334,24 @@ def shared_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     host = Host(tmp_path_factory.mktemp("shared"), RULES).start()
     yield host
     host.end()
+
+
+@pytest.fixture(scope="session")
+def copying_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """One server for all tests of copies."""
+    from tests.regress import copying
+
+    folder = tmp_path_factory.mktemp("copying").resolve()
+    host = Host(folder, copying.RULES.format(folder)).start()
+    (folder / "one").mkdir()
+    (folder / "only").mkdir()
+    yield host
+    host.end()
+
+
+@pytest.fixture
+def rooms(copying_host: Host) -> Rooms:
+    """Directories of this test's own on that server."""
+    from tests.regress import copying
+
+    return copying.Rooms(copying_host)
