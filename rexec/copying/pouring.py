@@ -61,8 +61,7 @@ def receive_into(descriptor: int, reader: Reader, writer: Writer, watch: Watch) 
                 watch.failed((), found.message)
                 file = None
             case r.Finish() if file is None:
-                writer.put(r.Done(int(whole), int(not whole)))
-                writer.flush()
+                writer.close_with(r.Done(int(whole), int(not whole)))
                 return whole
             case _:
                 raise RemoteProtocolError(f"{type(found).__name__} out of turn")

@@ -87,8 +87,7 @@ class Receiver:
                     self._take(found)
             if self._file is not None or self._levels:
                 raise RemoteProtocolError("the copy ends in the middle")
-            self._writer.put(r.Done(self.files, self.failed))
-            self._writer.flush()
+            self._writer.close_with(r.Done(self.files, self.failed))
         finally:
             self._close()
 

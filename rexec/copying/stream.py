@@ -103,6 +103,14 @@ class Writer:
         if self._listen is not None and not self._listen():
             self._listen, self._heard = None, -1
 
+    def close_with(self, record: Told) -> None:
+        """Send the last record; a peer that is gone has no use for it any more."""
+        self.put(record)
+        try:
+            self.flush()
+        except ConnectionLost:
+            pass
+
     def _wait(self) -> None:
         poll = select.poll()
         poll.register(self._descriptor, select.POLLOUT)
