@@ -46,8 +46,7 @@ def receive_into(descriptor: int, reader: Reader, writer: Writer, watch: Watch) 
                 file = found
                 watch.begin((), found.size)
                 if found.ask is not r.Ask.NO:
-                    writer.put(r.Have())
-                    writer.flush()
+                    writer.answer(r.Have())
             case r.From(offset=0) if file is not None and not size:
                 pass
             case r.End() if file is not None:
@@ -61,7 +60,7 @@ def receive_into(descriptor: int, reader: Reader, writer: Writer, watch: Watch) 
                 watch.failed((), found.message)
                 file = None
             case r.Finish() if file is None:
-                writer.close_with(r.Done(int(whole), int(not whole)))
+                writer.answer(r.Done(int(whole), int(not whole)))
                 return whole
             case _:
                 raise RemoteProtocolError(f"{type(found).__name__} out of turn")

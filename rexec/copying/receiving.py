@@ -87,7 +87,7 @@ class Receiver:
                     self._take(found)
             if self._file is not None or self._levels:
                 raise RemoteProtocolError("the copy ends in the middle")
-            self._writer.close_with(r.Done(self.files, self.failed))
+            self._writer.answer(r.Done(self.files, self.failed))
         finally:
             self._close()
 
@@ -194,8 +194,7 @@ class Receiver:
                 self._refuse_file(file, error)
         if file.is_asked and file.landing is not None:
             there = file.landing.offset
-            self._writer.put(r.Have(there, file.landing.digest) if there else r.Have())
-            self._writer.flush()
+            self._writer.answer(r.Have(there, file.landing.digest) if there else r.Have())
 
     def _be_allowed(self, name: bytes) -> None:
         if self._place.may is not None and not self._place.may(self._path(name)):
@@ -288,8 +287,7 @@ class Receiver:
         self.failed += 1
         path = self._path(name)
         self._watch.failed(path, message)
-        self._writer.put(r.Refused(number, path, message))
-        self._writer.flush()
+        self._writer.answer(r.Refused(number, path, message))
 
     @property
     def _is_dropping(self) -> bool:

@@ -103,8 +103,8 @@ class Writer:
         if self._listen is not None and not self._listen():
             self._listen, self._heard = None, -1
 
-    def close_with(self, record: Told) -> None:
-        """Send the last record; a peer that is gone has no use for it any more."""
+    def answer(self, record: Told) -> None:
+        """Send a record at once; whoever is gone has no use for an answer, and what it sent still counts."""
         self.put(record)
         try:
             self.flush()

@@ -179,12 +179,15 @@ def test_an_answer_to_the_question_what_is_there_that_is_none(tmp_path: Path) ->
         conversation.rest()
 
     (tmp_path / "a").write_text("x")
-    with RogueServer(tmp_path, script) as server, subprocess.Popen(
-        [str(BIN / "rexec-cp"), "-P", str(server.port), "a", "127.0.0.1:/srv/asked"],
-        stderr=subprocess.PIPE,
-        env={"PATH": os.environ["PATH"], "REXEC_HOME": str(server.home)},
-        cwd=tmp_path,
-    ) as copying:
+    with (
+        RogueServer(tmp_path, script) as server,
+        subprocess.Popen(
+            [str(BIN / "rexec-cp"), "-P", str(server.port), "a", "127.0.0.1:/srv/asked"],
+            stderr=subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], "REXEC_HOME": str(server.home)},
+            cwd=tmp_path,
+        ) as copying,
+    ):
         while not server.conversations or b"@put" not in server.conversations[0].heard[200:]:
             assert copying.poll() is None
         copying.kill()
