@@ -165,6 +165,7 @@ class Copies:
 
     def _begin(self, host: str, frame: f.Exec, part: str = "") -> Copy:
         is_new = (host, part) not in self._sessions
+        frame = frame.replace(confirm=self._line.confirm)
         session = self._session(host, frame.replace(id=1), part)
         copy = Copy(session, frame, self._pace, is_sent=is_new)
         self._running.append(copy)

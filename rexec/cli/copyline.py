@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from rexec.cli.options import Line
+from rexec.cli.options import Line, confirmation
 from rexec.errors import UsageError
 
 TYPE_CHECKING = False
@@ -82,6 +82,7 @@ _ROWS: tuple[tuple[tuple[str, ...], str, str, Callable[[str], object] | None, st
     (("--accept-new",), "accept_new", "", None, "take the key of a server that is not known yet"),
     (("--no-tls",), "no_tls", "", None, "in the clear, to unix: and loopback addresses alone"),
     (("--connect-timeout",), "connect_timeout", "10s", _seconds, "give up connecting after this time (10s)"),
+    (("--confirm",), "confirm", "TEXT", confirmation, "the text with which a rule wants to be confirmed"),
     (("--version",), "version", "", None, "print the version"),
     (("-h", "--help"), "help", "", None, "print this"),
 )

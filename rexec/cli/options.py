@@ -94,7 +94,8 @@ def _seconds(text: str) -> float:
     return seconds(text)
 
 
-def _confirm(text: str) -> str:
+def confirmation(text: str) -> str:
+    """Return a text that can be sent. Raises `UsageError`."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -126,7 +127,9 @@ OPTIONS = (
         "10s",
         _seconds,
     ),
-    Option("", "--confirm", "confirm", "the text with which a rule wants to be confirmed", "TEXT", _confirm),
+    Option(
+        "", "--confirm", "confirm", "the text with which a rule wants to be confirmed", "TEXT", confirmation
+    ),
     Option("-k", "--keep-going", "keep_going", "go on after a command of a script on stdin has failed"),
     Option("", "--json", "json", "print one JSON object instead of the output"),
     Option("", "--status-fd", "status_fd", "write the JSON object to this descriptor", "N", _number),

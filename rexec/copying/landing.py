@@ -18,7 +18,7 @@ from rexec.limits import COPY_BUFFER, COPY_KEEP, COPY_NAME_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rexec.copying.records import File
 
@@ -59,6 +59,7 @@ class Landing:
         self._hash = hashlib.sha256()
         self._descriptor = -1
         self._temporary = b""
+        self._hole = 0  # bytes of a hole that the digest lacks
         self.offset = 0  # bytes of the file that are there
         _be_free(folder, name, new=terms.new)
         if file.ask is Ask.RESUME:
@@ -122,7 +123,12 @@ class Landing:
         """Leave a hole."""
         os.ftruncate(self._descriptor, self.offset + size)  # first: a disk may know no file as long as that
         self.offset = os.lseek(self._descriptor, size, os.SEEK_CUR)
-        hash_zeros(self._hash, size)
+        self._hole = size
+
+    def zeros(self, moved: Callable[[int], None]) -> None:
+        """Take the hole that was left last into the digest."""
+        size, self._hole = self._hole, 0
+        hash_zeros(self._hash, size, moved)
 
     def finish(self) -> None:
         """Give the file mode, times and its name."""
@@ -170,12 +176,13 @@ class Landing:
                 pass
 
 
-def hash_zeros(digest: hashlib._Hash, size: int) -> None:
-    """Take so many bytes of zero into a digest."""
+def hash_zeros(digest: hashlib._Hash, size: int, moved: Callable[[int], None]) -> None:
+    """Take so many bytes of zero into a digest; a hole can be so large that somebody wants to see it go."""
     while size:
         piece = min(size, len(_ZEROS))
         digest.update(_ZEROS if piece == len(_ZEROS) else _ZEROS[:piece])
         size -= piece
+        moved(piece)
 
 
 def _beginning(name: bytes) -> bytes:
@@ -252,5 +259,5 @@ def _be_room(folder: int, file: File, there: int) -> None:
         return
     disk = os.fstatvfs(folder)
     free = (disk.f_bavail if os.geteuid() else disk.f_bfree) * disk.f_frsize
-    if min(file.size, file.stored or file.size) - there > free:
+    if min(file.size, file.stored) - there > free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -39,9 +39,8 @@ def receive_into(descriptor: int, reader: Reader, writer: Writer, watch: Watch) 
                 watch.moved(len(found))
             case r.Hole() if file is not None:
                 size += found.size
-                hash_zeros(digest, found.size)
+                hash_zeros(digest, found.size, watch.moved)
                 write_zeros(descriptor, found.size)
-                watch.moved(found.size)
             case r.File() if file is None and not found.name and not size:
                 file = found
                 watch.begin((), found.size)

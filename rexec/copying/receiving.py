@@ -233,7 +233,8 @@ class Receiver:
                 file.landing.skip(size)
             except OSError as error:
                 self._refuse_file(file, error)
-        self._watch.moved(size)
+            else:
+                file.landing.zeros(self._watch.moved)
 
     def _account(self, file: _Arriving, count: int) -> None:
         """Count bytes against what the sender said. Raises `RemoteProtocolError`."""

@@ -205,8 +205,8 @@ class Sender:
         for is_hole, length in _stretches(file, start, status):
             if is_hole:
                 self._writer.put(r.Hole(length))
-                hash_zeros(digest, length)
-                self._watch.moved(length)
+                self._writer.flush()  # the other end has as much to do with it as we have
+                hash_zeros(digest, length, self._watch.moved)
                 continue
             left = length
             while left:

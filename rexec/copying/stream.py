@@ -98,6 +98,7 @@ class Writer:
             except BlockingIOError:
                 self._wait()
             except OSError:
+                self._used = 0
                 raise ConnectionLost(_GONE) from None
         self._used = 0
         if self._listen is not None and not self._listen():
@@ -105,8 +106,8 @@ class Writer:
 
     def answer(self, record: Told) -> None:
         """Send a record at once; whoever is gone has no use for an answer, and what it sent still counts."""
-        self.put(record)
         try:
+            self.put(record)
             self.flush()
         except ConnectionLost:
             pass

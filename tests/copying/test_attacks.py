@@ -106,7 +106,8 @@ def test_more_or_less_data_than_the_size_that_was_said(room: Path) -> None:
 
 
 def test_a_size_that_fits_no_disk_is_told_before_a_byte_is_written(room: Path) -> None:
-    notes = receive(encoded([file(size=2**63, ask=r.Ask.GO), r.Broken(""), r.Finish()]), room / "to")
+    large = r.File(b"", 0o644, 2**63, 2**63, 0, 0, r.Ask.GO)
+    notes = receive(encoded([large, r.Broken(""), r.Finish()]), room / "to")
     assert notes.failures == [(b"", "no space left on device")]
     assert os.listdir(room) == ["canary"]
 

@@ -43,7 +43,8 @@ class Words(Completer):
         words = [word.text for word in _arguments(before)]
         if _is_remote(before, words):
             try:
-                choices: Iterable[Choice] = await self._ask((*words, begun))
+                asked = ("@get",) if words[0] == "get" and not before[0].quoted else tuple(words)
+                choices: Iterable[Choice] = await self._ask((*asked, begun))
             except RexecError:
                 choices = following(self._rules(), words)
         else:
@@ -64,6 +65,8 @@ class Words(Completer):
     def _here(self, before: Sequence[w.Word], words: Sequence[str], begun: str) -> Iterable[Choice]:
         if before and before[-1].is_operator:
             return ((name, "local file") for name in files(begun)) if before[-1].text != "&" else ()
+        if words[:1] == ["put"]:
+            return ((name, "local file") for name in files(begun))
         return self._commands() if words else (*self._commands(), *self._own.items())
 
     def _commands(self) -> list[Choice]:
@@ -72,7 +75,8 @@ class Words(Completer):
 
 def _is_remote(before: Sequence[w.Word], words: Sequence[str]) -> bool:
     """Whether an argument of a remote command stands there."""
-    return bool(words) and words != ["help"] and not before[-1].is_operator
+    is_put = words[:1] == ["put"] and not before[0].quoted
+    return bool(words) and words != ["help"] and not before[-1].is_operator and not is_put
 
 
 def _offers(choices: Iterable[Choice], begun: str, start: int) -> Iterator[Completion]:

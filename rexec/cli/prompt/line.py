@@ -97,6 +97,14 @@ class Line:
         query = f.Query("complete", as_bytes(words), cwd=directory(self.target))
         return choices_of(await self._ask(query))
 
+    async def kind(self, words: tuple[bytes, ...]) -> bytes:
+        """Ask what is at a path of a copy; empty where the server does not say."""
+        await self.session()
+        try:
+            return await self._ask(f.Query("kind", words, cwd=directory(self.target)))
+        except RexecError:
+            return b""
+
     async def _ask(self, query: f.Query) -> bytes:
         session = self._session
         if session is None:

@@ -21,6 +21,8 @@ OWN = {
     "?": "the same as help",
     "exit": "exit [N]: leave, with the exit code of the last command or N; Ctrl-D too",
     "cd": "cd [DIR]: ask for this directory with each command; without DIR no more",
+    "get": "get [-r] [-p] [--resume] REMOTE... [LOCAL]: copy files of the host to here",
+    "put": "put [-r] [-p] [--resume] LOCAL... [REMOTE]: copy files to the host",
     "jobs": "list the commands in the background (COMMAND &)",
     "fg": "fg [N]: wait for a job; Ctrl-C ends it",
     "kill": "kill [-SIG] N: send a signal to a job, TERM unless told otherwise",
@@ -115,6 +117,19 @@ async def kill(shell: Shell, words: list[str]) -> int:
     return 0
 
 
+async def get(shell: Shell, words: list[str]) -> int:
+    from rexec.cli.prompt import copies  # what it needs is loaded for the first copy
+
+    return await copies.get(shell, words)
+
+
+async def put(shell: Shell, words: list[str]) -> int:
+    from rexec.cli.prompt import copies
+
+    return await copies.put(shell, words)
+
+
 DOES: dict[str, Callable[[Shell, list[str]], Awaitable[int]]] = {
-    "help": help_, "?": help_, "exit": exit_, "cd": cd, "jobs": jobs, "fg": fg, "kill": kill,
+    "help": help_, "?": help_, "exit": exit_, "cd": cd, "get": get, "put": put, "jobs": jobs, "fg": fg,
+    "kill": kill,
 }  # fmt: skip

@@ -67,7 +67,7 @@ class Shell:
         self.line.noticed = self._noticed
         self.jobs = Jobs(self._screen)
         self._judge = Judge(self.line, self._redraw)
-        self._foreground = Foreground(
+        self.foreground = Foreground(
             self.line,
             self._screen,
             guardian,
@@ -98,7 +98,7 @@ class Shell:
         main = asyncio.current_task()
         assert main is not None
         self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
-        self._loop.add_signal_handler(signal.SIGQUIT, self._foreground.interrupts.send, "QUIT")
+        self._loop.add_signal_handler(signal.SIGQUIT, self.foreground.interrupts.send, "QUIT")
         for number in (signal.SIGTERM, signal.SIGHUP):
             self._loop.add_signal_handler(number, self._end, number, main)
         try:
@@ -121,7 +121,7 @@ class Shell:
     async def _turn(self) -> None:
         """Read a line and obey it."""
         self._judge.forget()
-        self._foreground.interrupts.pressed.clear()  # before: from Enter on, a Ctrl-C is for the command
+        self.foreground.interrupts.pressed.clear()  # before: from Enter on, a Ctrl-C is for the command
         self._busy = False
         try:
             text = await self._reader.read(self._message())
@@ -134,7 +134,7 @@ class Shell:
             return
         finally:
             self._busy = True
-        self._foreground.took_over = False
+        self.foreground.took_over = False
         begun = time.monotonic()
         try:
             await self._obey(text)
@@ -142,7 +142,7 @@ class Shell:
             self._complain(error)
             self.code = error.exit_code
         # what a person spends in a full-screen program says nothing
-        self._took = 0.0 if self._foreground.took_over else time.monotonic() - begun
+        self._took = 0.0 if self.foreground.took_over else time.monotonic() - begun
 
     async def _obey(self, text: str) -> None:
         found = w.line_of(text)
@@ -157,22 +157,22 @@ class Shell:
         if found.local is not None:
             self.code = await ended(start_local(found.local))
             return
-        self._foreground.confirm = await self._confirmation(found)
+        self.foreground.confirm = await self.confirmation(found.words)
         if found.background:
             await self._begin_job(found, text)
             self.code = 0
             return
         try:
-            self._report(await self._foreground.run(found))
+            self._report(await self.foreground.run(found))
         except Parked as parked:
             self.code = self._parked(parked, text)
 
-    async def _confirmation(self, found: w.Line) -> str | None:
+    async def confirmation(self, words: tuple[str, ...]) -> str | None:
         """Ask for the text that a rule wants, where one does; without it the server denies."""
         await self.line.session()
-        if not any(rule.confirm for rule in self.line.rules if rule.command == found.words[0]):
+        if not any(rule.confirm for rule in self.line.rules if rule.command == words[0]):
             return None
-        text = (await self.line.judge(w.as_bytes(found.words))).confirm
+        text = (await self.line.judge(w.as_bytes(words))).confirm
         if text is None:
             return None
         self._busy = False
@@ -192,10 +192,10 @@ class Shell:
         return await own.DOES[name](self, rest)
 
     async def _begin_job(self, found: w.Line, text: str) -> None:
-        files = await Files.of(found, self._foreground.interrupts.pressed)
+        files = await Files.of(found, self.foreground.interrupts.pressed)
         stdout, stderr = sinks()
         try:
-            exec_ = self._foreground.exec_of(found.words, stdin=files.source is not None)
+            exec_ = self.foreground.exec_of(found.words, stdin=files.source is not None)
             session, command = await self.line.start(exec_, files.source, files.target or stdout, stderr)
         except BaseException:
             files.close()
@@ -206,7 +206,7 @@ class Shell:
     async def foreground_job(self, job: Job) -> int:
         """Wait for a job, which Ctrl-C ends and Ctrl-Z stops."""
         self._screen.say_here(job.text)
-        result = await self._foreground.resume(job)
+        result = await self.foreground.resume(job)
         if result is not None:
             self._report(result)
             return self.code
@@ -231,6 +231,10 @@ class Shell:
             self._screen.say(f"{len(self.jobs)} in the background would end too: exit again to leave")
             return
         raise own.Leave(code)
+
+    def say(self, text: str) -> None:
+        """Print a line where the prompt is not shown now."""
+        self._screen.say(text)
 
     # --- what is said ---------------------------------------------------------------------------
 
@@ -298,7 +302,7 @@ class Shell:
         self._reader.interrupt()
         if self._busy:
             show("\n")  # behind the ^C that the terminal shows
-        self._foreground.interrupts.interrupt()
+        self.foreground.interrupts.interrupt()
 
     def _end(self, number: int, main: asyncio.Task[object]) -> None:
         self._ended_by = number
