@@ -27,7 +27,14 @@ HEAVY = {
     *("argparse", "asyncio", "bcrypt", "click", "cryptography", "dataclasses", "json", "logging"),
     *("pathlib", "prompt_toolkit", "subprocess", "typing"),
 }
-LIGHT = ["rexec", "rexec.protocol.connection", "rexec.cli.main", "rexec.cli.oneshot", "rexec.client.connect"]
+LIGHT = [
+    "rexec",
+    "rexec.protocol.connection",
+    "rexec.cli.main",
+    "rexec.cli.oneshot",
+    "rexec.cli.copies",
+    "rexec.client.connect",
+]
 
 EVERY = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in modules()]
 
