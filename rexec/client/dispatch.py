@@ -275,6 +275,8 @@ class Dispatch:
         else:
             command.source = None
             self.finish(command)
+            if source.takes_no_more(command.sinks[Stream.STDOUT]):
+                self.closed_sink = command
         return True
 
     # --- the end ------------------------------------------------------------------------------

@@ -169,6 +169,10 @@ class Source:
         """Return some bytes, at most `room`; none means the end."""
         raise NotImplementedError
 
+    def takes_no_more(self, sink: Sink) -> bool:
+        """Whether, at the end, it is clear that nobody reads this sink either."""
+        return False
+
 
 class NoSource(Source):
     """Empty from the start."""
@@ -202,3 +206,17 @@ class FdSource(Source):
             raise
         except OSError:
             return b""
+
+    def takes_no_more(self, sink: Sink) -> bool:
+        """One socket for both ways that its other end has closed, and not only stopped to write to."""
+        import select
+
+        try:
+            ours, theirs = os.fstat(self.descriptor), os.fstat(sink.descriptor)
+        except OSError:
+            return False
+        if not stat.S_ISSOCK(ours.st_mode) or not os.path.samestat(ours, theirs):
+            return False
+        poll = select.poll()
+        poll.register(self.descriptor, 0)
+        return any(events & select.POLLHUP for _, events in poll.poll(0))

@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 
 _PATIENCE = 2.0  # seconds that the program has to end after we have
 _SPOKEN = (126, 127, 255)  # exit codes of a client of ours, which has said why
-_DEFAULT = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
+_DEFAULT = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)  # unless we were to ignore them
 
 
 class Via:
     """A program and its arguments; `name` is what people call it, `speaks` that it says why it fails."""
 
-    __slots__ = ("argv", "name", "speaks")
+    __slots__ = ("argv", "name", "speaks", "stderr")
 
     def __init__(self, argv: Sequence[str], name: str, *, speaks: bool) -> None:
         self.argv = list(argv)
         self.name = name
         self.speaks = speaks
+        self.stderr = 2  # where it speaks
 
 
 class Passage:
@@ -63,6 +64,8 @@ class Passage:
             return error
         self._pid = 0
         code = os.waitstatus_to_exitcode(status)
+        if not code:
+            return error
         if self._via.speaks and code in _SPOKEN:
             return ConnectError("")  # it has said so itself
         how = f"died by signal {-code}" if code < 0 else f"exit status {code}"
@@ -90,14 +93,18 @@ def open_passage(via: Via) -> tuple[socket.socket, Passage]:
     """Start the program; return our end of its streams. Raises `ConnectError`."""
     ours, theirs = socket.socketpair()
     number = theirs.fileno()
+    streams = ((number, 0), (number, 1), (via.stderr, 2))
     try:
         pid = os.posix_spawnp(
             via.argv[0],
             via.argv,
             os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, number, 0), (os.POSIX_SPAWN_DUP2, number, 1)],
+            file_actions=[(os.POSIX_SPAWN_DUP2, old, new) for old, new in streams],
             setpgroup=0,
-            setsigdef=[which for which in _DEFAULT if signal.getsignal(which) != signal.SIG_IGN],
+            setsigdef=[
+                signal.SIGPIPE,  # which Python ignores
+                *(number for number in _DEFAULT if signal.getsignal(number) != signal.SIG_IGN),
+            ],
         )
     except OSError as error:
         ours.close()

@@ -15,10 +15,14 @@ from rexec.cli.ssh import shared
 from rexec.cli.ssh.direct import Direct, line_of
 from rexec.client.master import Master
 from rexec.client.sharing import Line, Listener, Unreachable, pair
+from rexec.errors import RexecError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rexec.cli.ssh.settings import Settings
+    from rexec.client.config import Target
     from rexec.client.session import Session
 
 _AT_ONCE = -1.0  # ends with its last command
@@ -33,7 +37,7 @@ def run(settings: Settings, path: str) -> int:
         if not line.quiet:
             say(shared.PROGRAM, text)
 
-    session = connect_to(line.target, tell)
+    session = _connected(line.target, tell)
     try:
         listener = Listener(path)
     except Unreachable as error:
@@ -49,6 +53,20 @@ def run(settings: Settings, path: str) -> int:
         return 0 if settings.background else _wait(ours)
     code = shared.errand(settings, ours)
     return Direct(line, settings).run() if code is None else code
+
+
+def _connected(target: Target, tell: Callable[[str], None]) -> Session:
+    """Connect. A program that carries the connection outlives us, so that our stderr is not for it."""
+    if target.via is None:
+        return connect_to(target, tell)
+    said, target.via.stderr = os.pipe2(os.O_CLOEXEC)
+    try:
+        return connect_to(target, tell)
+    except RexecError:
+        os.close(target.via.stderr)
+        while data := os.read(said, 4096):
+            os.write(2, data)
+        raise
 
 
 def _leave_master(settings: Settings, session: Session, listener: Listener) -> Line:
