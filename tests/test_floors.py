@@ -28,13 +28,14 @@ HEAVY = {
     *("pathlib", "prompt_toolkit", "subprocess", "typing"),
 }
 LIGHT = [
-    "rexec",
-    "rexec.protocol.connection",
-    "rexec.cli.main",
-    "rexec.cli.oneshot",
+    *("rexec", "rexec.protocol.connection", "rexec.cli.main", "rexec.cli.oneshot", "rexec.client.connect"),
     "rexec.cli.copies",
-    "rexec.client.connect",
+    *("rexec.cli.ssh", "rexec.cli.ssh.direct", "rexec.cli.ssh.opening", "rexec.client.master"),
 ]
+
+# by way of a master nothing is imported that a connection needs
+LIGHTER = ["rexec.cli.ssh", "rexec.cli.ssh.shared", "rexec.cli.ssh.configuration", "rexec.cli.errand"]
+OF_A_CONNECTION = {"ssl", "socket", "hashlib", "selectors", "rexec.protocol.frames", "rexec.client.session"}
 
 EVERY = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in modules()]
 
@@ -76,13 +77,22 @@ def test_modules_are_short_and_well_named(path: Path) -> None:
 
 @pytest.mark.parametrize("module", LIGHT)
 def test_imports_nothing_heavy(module: str) -> None:
+    assert not HEAVY & imported_by(module)
+
+
+@pytest.mark.parametrize("module", LIGHTER)
+def test_a_guest_of_a_master_imports_nothing_of_a_connection(module: str) -> None:
+    assert not (HEAVY | OF_A_CONNECTION) & imported_by(module)
+
+
+def imported_by(module: str) -> set[str]:
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {module}; print(*sys.modules)"
     # without site-packages: what some other package loads at start-up is not ours
     run = subprocess.run(
         [sys.executable, "-I", "-S", "-B", "-c", code], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
-    assert not HEAVY & set(run.stdout.split())
+    return set(run.stdout.split())
 
 
 def test_the_architecture_page_shows_every_room_on_its_floor() -> None:

@@ -134,7 +134,7 @@ class Listener:
         """Listen at a path. Raises `Unreachable`, also where another master has it already."""
         self.path = path
         self.socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
-        beside = f"{path}.{os.urandom(6).hex()}"
+        beside = os.path.join(os.path.dirname(path), f".{os.urandom(4).hex()}")  # short: such paths are
         try:
             self._identity = self._bind(beside)
             self._place(beside)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -248,7 +247,7 @@ def test_without_a_command_a_terminal_gets_the_prompt(far: Host) -> None:
     client.sendline("echo from the prompt")
     client.expect_exact("echo from the prompt")
     client.expect_exact("from the prompt")
-    client.sendeof()
+    client.expect_exact("> ")
+    client.sendline("exit 3")
     client.expect(pexpect.EOF)
-    assert client.wait() == 0
-    assert os.WIFEXITED(client.status)
+    assert client.wait() == 3
