@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
@@ -29,6 +30,7 @@ SERVER = str(BIN / "rexec-server")
 CLIENT = str(BIN / "rexec")
 KEYGEN = str(BIN / "rexec-keygen")
 LISTENING = re.compile(r"rexec-server: listening on (\S+) \((tls|no tls), (SHA256:\S+)\)")
+END_OF_LOG = "<end of log>"
 PATIENCE = 60  # seconds until a test that waits for an event gives up
 
 
@@ -83,7 +85,8 @@ class Host:
         self.allow_list = folder / "cmds.txt"
         self.allow_list.write_text(rules)
         self.process: subprocess.Popen[bytes] | None = None
-        self.lines: list[str] = []
+        self._lines: list[str] = []
+        self._logs: dict[int, bytes] = {}  # by descriptor what stands behind the last whole line
         self.addresses: list[str] = []
         self.fingerprint = ""
         self._grew = threading.Condition()
@@ -118,9 +121,7 @@ class Host:
             **more,
         )
         already = self.count(LISTENING.pattern)
-        threading.Thread(target=self._read_log, args=(self.process,), daemon=True).start()
-        if self.lines[-1:] == ["<end of log>"]:  # of an earlier start
-            self.lines.pop()
+        self.follow(self.process)
         for number in range(1, len(listen) + 1):
             found = LISTENING.match(self.wait_for(LISTENING.pattern, count=already + number))
             assert found is not None
@@ -147,35 +148,62 @@ class Host:
         assert len(said) <= 2, text
         return "\n".join(said)
 
-    def _read_log(self, process: subprocess.Popen[bytes]) -> None:
+    def follow(self, process: subprocess.Popen[bytes]) -> None:
+        """Read the log of a server that was just started, from now on."""
         assert process.stderr is not None
-        with process.stderr as log:
-            for line in log:
-                with self._grew:
-                    self.lines.append(line.decode().rstrip("\n"))
-                    self._grew.notify_all()
         with self._grew:
-            self.lines.append("<end of log>")
-            self._grew.notify_all()
+            self._lines = [line for line in self._lines if line != END_OF_LOG]  # of an earlier start
+            self._logs[process.stderr.fileno()] = b""
+        threading.Thread(target=self._read, args=(process.stderr,), daemon=True).start()
+
+    def _read(self, log: IO[bytes]) -> None:
+        with log:
+            while select.select([log], [], []) and self._take(log.fileno()):
+                pass
+            with self._grew:
+                del self._logs[log.fileno()]
+                if not self._logs:
+                    self._lines.append(END_OF_LOG)
+                self._grew.notify_all()
+
+    def _take(self, log: int) -> bool:
+        """Take what the server has written by now; False at the end of the log."""
+        with self._grew:
+            while select.select([log], [], [], 0)[0]:
+                data = os.read(log, 65_536)
+                if not data:
+                    return False
+                *whole, self._logs[log] = (self._logs[log] + data).split(b"\n")
+                self._lines += [line.decode() for line in whole]
+                self._grew.notify_all()
+            return True
+
+    @property
+    def lines(self) -> list[str]:
+        """The log up to now: whatever was written before this is in it."""
+        with self._grew:
+            for log in list(self._logs):
+                self._take(log)
+            return list(self._lines)
 
     def wait_for(self, pattern: str, *, count: int = 1) -> str:
         """Wait until `count` lines of the log match; return the last of them."""
 
         def matching() -> list[str]:
-            return [line for line in self.lines if re.search(pattern, line)]
+            return [line for line in self._lines if re.search(pattern, line)]
 
         def done() -> bool:
-            return len(matching()) >= count or self.lines[-1:] == ["<end of log>"]
+            return len(matching()) >= count or not self._logs
 
         with self._grew:
             self._grew.wait_for(done, PATIENCE)
             found = matching()
-        assert len(found) >= count, f"{count} x {pattern!r} not in the log:\n" + "\n".join(self.lines)
+        assert len(found) >= count, f"{count} x {pattern!r} not in the log:\n" + "\n".join(self._lines)
         return found[count - 1]
 
     def count(self, pattern: str) -> int:
         """How many lines of the log match by now."""
-        return sum(1 for line in list(self.lines) if re.search(pattern, line))
+        return sum(1 for line in self.lines if re.search(pattern, line))
 
     @property
     def address(self) -> str:

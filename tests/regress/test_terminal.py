@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.prompt.conftest import Terminal, modes_of
 from tests.regress.conftest import CLIENT, Host, processes_of, wait_until
+from tests.regress.forked import Done, forked
 
 Run = Callable[..., Terminal]
 
@@ -115,11 +116,9 @@ def test_the_erase_character_is_as_it_is_here(shared_host: Host) -> None:
 
 
 def test_the_last_bytes_before_the_end_are_never_lost(shared_host: Host) -> None:
-    for _ in range(100):
-        done = shared_host.run("sh", "-c", "seq 200; printf last", options=("-t",))
-        assert done.returncode == 0
-        assert done.stdout.endswith(b"\r\n200\r\nlast")
-        assert done.stdout.count(b"\r\n") == 200
+    whole = b"".join(b"%d\r\n" % number for number in range(1, 201)) + b"last"
+    lines = [["-t", shared_host.address, "sh", "-c", "seq 200; printf last"]] * 100
+    assert forked(lines, shared_host.environment(TERM="xterm")) == [Done(0, whole, b"")] * 100
 
 
 def test_the_end_of_input_without_a_local_terminal_is_typed(shared_host: Host) -> None:

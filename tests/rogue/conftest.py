@@ -37,7 +37,7 @@ def until(true: Callable[[], bool]) -> bool:
     while time.monotonic() < deadline:
         if true():
             return True
-        os.sched_yield()
+        time.sleep(0.001)  # not a yield: whoever is waited for may need the processor
     return False
 
 

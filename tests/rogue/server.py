@@ -212,16 +212,23 @@ class RogueServer:
         stdout: int = subprocess.PIPE,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a real client to its end."""
-        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         return subprocess.run(
-            [CLIENT, *self.options, *options, f"127.0.0.1:{self.port}", *(words or ("true",))],
+            [CLIENT, *self.words(*words, options=options)],
             input=stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
-            env={**kept, "HOME": str(self.folder), "REXEC_HOME": str(self.home)},
+            env=self.environment(),
             timeout=PATIENCE,
             check=False,
         )
+
+    def words(self, *words: str, options: tuple[str, ...] = ()) -> list[str]:
+        """Return the arguments of a client."""
+        return [*self.options, *options, f"127.0.0.1:{self.port}", *(words or ("true",))]
+
+    def environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        return {**kept, "HOME": str(self.folder), "REXEC_HOME": str(self.home)}
 
 
 def on(channel: int, *frames: tuple[int, bytes]) -> bytes:

@@ -6,11 +6,11 @@ import json
 import os
 import struct
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.regress.forked import forked
 from tests.rogue import wire
 from tests.rogue.server import Conversation, RogueServer, Script, on, ping, whole
 from tests.rogue.wire import Key
@@ -321,8 +321,9 @@ def test_a_server_that_only_pings_is_answered_and_not_more(tmp_path: Path) -> No
 # --- the cut -------------------------------------------------------------------------------------
 
 
-def cutting(cut: int | None, lengths: list[int]) -> Script:
-    """Say what an honest server says up to this byte, and be gone without a word."""
+def cut_at(cut: int | None) -> tuple[Script, list[int]]:
+    """Say what an honest server says up to this byte, and be gone without a word; note the whole length."""
+    lengths: list[int] = []
 
     def script(client: Conversation) -> None:
         hello = wire.frame(wire.SERVER_HELLO, client.hello)
@@ -333,22 +334,19 @@ def cutting(cut: int | None, lengths: list[int]) -> Script:
             client.send(rest if cut is None else rest[: cut - len(hello)])
             lengths.append(len(hello) + len(rest))
 
-    return script
+    return script, lengths
 
 
 @pytest.mark.parametrize(("tls", "step"), [(True, 1), (False, 5)])
 def test_a_connection_that_is_cut_anywhere_is_never_a_success(tmp_path: Path, tls: bool, step: int) -> None:
     """security.md, Protocol: "FIN without close_notify, a dropped tail, a proxy that cuts after k bytes:
     the client never exits 0"."""
-    lengths: list[int] = []
-
-    def code(cut: int | None) -> int:
-        folder = tmp_path / str(cut)
-        folder.mkdir()
-        with talk(folder, cutting(cut, lengths), tls=tls) as server:
-            return server.run("cat").returncode
-
-    assert code(None) == 0
-    cuts = sorted({*range(0, lengths[0], step), lengths[0] - 1})
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(code, cuts)) == [255] * len(cuts)
+    script, lengths = cut_at(None)
+    with talk(tmp_path, script, tls=tls) as server:
+        assert server.run("cat").returncode == 0
+    cuts = [*range(0, lengths[0], step), lengths[0] - 1]
+    left = iter(cuts)  # one for each that connects, whoever comes first
+    with talk(tmp_path, lambda client: cut_at(next(left))[0](client), tls=tls) as server:
+        done = forked([server.words("cat")] * len(cuts), server.environment())
+        assert [one.code for one in done] == [255] * len(cuts)
+    assert next(left, None) is None

@@ -15,7 +15,6 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -58,7 +57,7 @@ class Taken(Target):
                 words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=self.folder,
                 env=self.environment(TAKEN=path),
             )  # fmt: skip
-            threading.Thread(target=self._read_log, args=(self.process,), daemon=True).start()
+            self.follow(self.process)
             waiting.settimeout(PATIENCE)
             self.taker, _ = waiting.accept()
         _, (descriptor,), _, _ = socket.recv_fds(self.taker, 64, 1)
