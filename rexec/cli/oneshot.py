@@ -245,10 +245,15 @@ class OneShot:
             say(self.program, text)
 
     def _notice(self, text: str) -> None:
-        """Print what happened to the command; our terminal may be raw, and then needs its own return."""
-        if not self.line.quiet_all:
-            is_raw = self.terminal is not None and self.terminal.is_local
-            say(self.program, text, "\r\n" if is_raw else "\n")
+        """Print what happened to the command; our terminal may be raw by now, and then needs its own return."""
+        if self.line.quiet_all:
+            return
+        if self.terminal is None:
+            say(self.program, text)
+        else:
+            from rexec.cli.terminal import line_end
+
+            say(self.program, text, line_end(2))
 
     def _chat(self, text: str) -> None:
         if self.line.verbose:

@@ -35,6 +35,15 @@ def request(descriptor: int | None, environ: Mapping[str, str]) -> Pty:
     return Pty(term, columns, rows, modes=encode_modes(termios.tcgetattr(descriptor)))
 
 
+def line_end(descriptor: int) -> str:
+    """Return what ends a line there: a raw terminal adds no return of its own (termios(3), OPOST)."""
+    try:
+        output_modes = termios.tcgetattr(descriptor)[1]
+    except termios.error:
+        return "\n"
+    return "\n" if output_modes & termios.OPOST else "\r\n"
+
+
 def new_size(descriptor: int) -> Resize:
     """Return the size of our terminal as it is now."""
     columns, rows = os.get_terminal_size(descriptor)

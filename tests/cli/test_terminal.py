@@ -9,7 +9,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from rexec.cli.terminal import HELP, Escapes, TerminalSink, TerminalSource, new_size, request
+from rexec.cli.terminal import (
+    HELP,
+    Escapes,
+    TerminalSink,
+    TerminalSource,
+    line_end,
+    new_size,
+    request,
+)
 from rexec.process.modes import decode_modes
 from rexec.process.pty import set_size
 
@@ -109,3 +117,15 @@ def test_output_is_watched_before_it_is_written(terminal: tuple[int, int]) -> No
     assert watched == [b"abc"]
     assert os.read(master, 10) == b"abc"
     sink.close()
+
+
+def test_a_line_of_ours_ends_as_the_terminal_needs_it_now() -> None:
+    """A notice may come just before the terminal is given away: two returns would be one too many."""
+    master, slave = os.openpty()
+    reading, writing = os.pipe()
+    assert line_end(slave) == "\n"
+    tty.setraw(slave)
+    assert line_end(slave) == "\r\n"
+    assert line_end(writing) == "\n"
+    for descriptor in (master, slave, reading, writing):
+        os.close(descriptor)

@@ -50,8 +50,10 @@ def test_an_idle_server_ends_at_once(make_host: Callable[..., Host]) -> None:
 def test_a_long_command_is_ended_when_the_time_is_over(make_host: Callable[..., Host]) -> None:
     """cli.md: "lets running commands finish for `--drain 10s`, then ends them"."""
     host = make_host().start("--drain", "0.3s")
-    script = "echo $$; trap '' TERM; sleep 1000 & while :; do sleep 1000; done"
+    mark = host.folder / "mark"
+    script = f"echo $$; trap '' TERM; sleep 1000 & echo > {mark}; while :; do sleep 1000; done"
     with begin(host, "--json", script=script) as client:
+        wait_until(mark.exists, "it runs")
         assert host.stop() == 0
         found = json.loads(client.communicate()[0])
     assert (found["state"], found["exit_code"], client.returncode) == ("ended", 255, 255)

@@ -12,15 +12,18 @@ import pytest
 
 from tests.regress.conftest import Host, wait_until
 
+# The leader goes on when the daemon has closed its end of the pipe, which an exec does as well.
 DAEMON = """\
 import os, sys, time
-if os.fork(): sys.stdout.flush(), time.sleep({wait}), os._exit({code})
+told, tell = os.pipe()
+if os.fork(): os.close(tell), os.read(told, 1), time.sleep({wait}), os._exit({code})
 os.setsid()
 if os.fork(): os._exit(0)
 os.setsid()
 null = os.open('/dev/null', os.O_RDWR)
 for n in range(3): os.dup2(null, n)
 open({mark!r}, 'w').write(str(os.getpid()))
+os.close(tell)
 while 1: time.sleep(0.05)
 """
 
@@ -44,13 +47,13 @@ def is_alive(pid: int) -> bool:
     return stat[0] not in (b"Z", b"X")
 
 
-def daemon(mark: Path, *, wait: float, code: int = 0) -> str:
+def daemon(mark: Path, *, wait: float = 0, code: int = 0) -> str:
     return DAEMON.format(mark=str(mark), wait=wait, code=code)
 
 
 def test_a_daemon_does_not_outlive_its_command(python_host: Host, tmp_path: Path) -> None:
     """security.md, Processes: "double fork and setsid to escape the group"."""
-    found = python_host.object("python3", "-c", daemon(tmp_path / "mark", wait=0.5, code=7))
+    found = python_host.object("python3", "-c", daemon(tmp_path / "mark", code=7))
     assert (found["state"], found["exit_code"], found["lingered"]) == ("failed", 7, False)
     assert not is_alive(left_by(python_host, tmp_path / "mark"))
 
@@ -58,7 +61,7 @@ def test_a_daemon_does_not_outlive_its_command(python_host: Host, tmp_path: Path
 def test_a_daemon_is_ended_by_the_timeout(python_host: Host, tmp_path: Path) -> None:
     """security.md, Processes: "double fork and setsid to escape the group"; with the command's time over."""
     found = python_host.object(
-        "python3", "-c", daemon(tmp_path / "mark", wait=1000), options=("--timeout", "1s")
+        "python3", "-c", daemon(tmp_path / "mark", wait=1000), options=("--timeout", "3s")
     )
     assert found["state"] == "timeout"
     assert not is_alive(left_by(python_host, tmp_path / "mark"))
@@ -88,8 +91,9 @@ def test_a_daemon_is_asked_before_it_is_killed(python_host: Host, tmp_path: Path
 
 def test_a_daemon_that_wipes_its_traces_is_found_all_the_same(python_host: Host, tmp_path: Path) -> None:
     """security.md, Processes: "double fork and setsid"; without environment, name, streams, or parent."""
-    wiped = daemon(tmp_path / "mark", wait=0.5).replace(
-        "while 1: time.sleep(0.05)\n", "os.chdir('/'); os.execve('/bin/sleep', ['x', '1000'], {})\n"
+    wiped = daemon(tmp_path / "mark").replace(
+        "os.close(tell)\nwhile 1: time.sleep(0.05)\n",
+        "os.chdir('/'); os.execve('/bin/sleep', ['x', '1000'], {})\n",
     )
     assert python_host.run("python3", "-c", wiped).returncode == 0
     assert not is_alive(left_by(python_host, tmp_path / "mark"))
@@ -97,8 +101,9 @@ def test_a_daemon_that_wipes_its_traces_is_found_all_the_same(python_host: Host,
 
 def test_who_lowers_its_mark_belongs_to_nobody_and_is_ended(python_host: Host, tmp_path: Path) -> None:
     """security.md, Processes: "double fork and setsid", and the limit lowered by which it is known."""
-    lowered = daemon(tmp_path / "mark", wait=0.5).replace(
-        "while 1:", "import resource; resource.setrlimit(10, (77, 77))\nwhile 1:"
+    lowered = daemon(tmp_path / "mark").replace(
+        "os.close(tell)\nwhile",
+        "import resource; resource.setrlimit(10, (77, 77))\nos.close(tell)\nwhile",
     )
     assert python_host.run("python3", "-c", lowered).returncode == 0
     pid = left_by(python_host, tmp_path / "mark")
@@ -177,7 +182,7 @@ def test_background_keep_leaves_even_daemons_alone(make_host: Callable[..., Host
     pid = left_by(host, tmp_path / "mark")
     try:
         for number in range(2):
-            assert host.run("python3", "-c", daemon(tmp_path / f"{number}", wait=0.5)).returncode == 0
+            assert host.run("python3", "-c", daemon(tmp_path / f"{number}")).returncode == 0
             assert not is_alive(left_by(host, tmp_path / f"{number}"))
         assert is_alive(pid)
     finally:

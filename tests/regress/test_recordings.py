@@ -201,7 +201,7 @@ def test_asciinema_plays_a_recording(recorded: Host, tmp_path: Path) -> None:
 
 def test_play_gives_the_terminal_back(recorded: Host) -> None:
     """security.md, People's terminals: "A terminal is always restored"."""
-    recorded.run("sh", "-c", "printf '\\033[?1049h\\033[?25lin'; sleep 60", options=("--timeout", "300ms"))
+    recorded.run("sh", "-c", "printf '\\033[?1049h\\033[?25lin'")
     recording(recorded)
     name = str(recorded.home / "audit" / "recordings" / str(last(recorded, "end")["recording"]))
     child = pexpect.spawn(AUDIT, ["play", name], timeout=PATIENCE)
@@ -214,10 +214,12 @@ def test_play_gives_the_terminal_back(recorded: Host) -> None:
 
 
 def test_play_is_ended_by_an_interrupt_and_gives_the_terminal_back(recorded: Host) -> None:
-    recorded.run("sh", "-c", "printf '\\033[?1049hin'; sleep 0.5; echo late")
-    recording(recorded)
-    name = str(recorded.home / "audit" / "recordings" / str(last(recorded, "end")["recording"]))
-    child = pexpect.spawn(AUDIT, ["play", "--speed", "0.001", name], timeout=PATIENCE)
+    recorded.run("sh", "-c", "printf '\\033[?1049hin'")
+    header, _ = recording(recorded)
+    path = recorded.folder / "slow.cast"
+    events = [[0.0, "o", "\x1b[?1049hin"], [1000.0, "o", "late"]]
+    path.write_text("".join(json.dumps(line) + "\n" for line in (header, *events)))
+    child = pexpect.spawn(AUDIT, ["play", str(path)], timeout=PATIENCE)
     child.expect_exact("in")
     child.sendintr()
     child.expect_exact("\x1b[?1049l\x1b[0m")

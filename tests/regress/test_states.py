@@ -140,7 +140,7 @@ def test_unreachable(shared_host: Host) -> None:
 
 def test_unreachable_when_it_is_not_rexec(shared_host: Host) -> None:
     """cli.md: "255: rexec failed: connect": TLS to a server that speaks in the clear, and the reverse."""
-    found = shared_host.object("true", options=("--no-tls", "--connect-timeout", "2s"))
+    found = shared_host.object("true", options=("--no-tls", "--connect-timeout", "500ms"))
     assert found["exit_code"] == 255
     assert found["state"] in ("unreachable", "lost")
 

@@ -12,9 +12,9 @@ from tests.regress.conftest import Host, wait_until
 
 RULES = """\
 sh ...
-    timeout 1s
+    timeout 2s
 python3 ...
-    timeout 1s
+    timeout 3s
 """
 # A child leaves the session, ignores TERM, and holds on to its parent by ptrace(2): dead, the parent is seen
 # by nobody else.

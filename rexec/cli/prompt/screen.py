@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prompt_toolkit.application import in_terminal
 
-from rexec.cli.terminal import TerminalSink
+from rexec.cli.terminal import TerminalSink, line_end
 from rexec.text import neutral
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Screen:
 
     def say_over(self, text: str) -> None:
         """Print a line while a command has the terminal, which may be raw."""
-        write_all(2, f"rexec: {neutral(text)}\r\n".encode())
+        write_all(2, f"rexec: {neutral(text)}{line_end(2)}".encode())
 
     def say_here(self, text: str) -> None:
         """Print a line that is no complaint, where the prompt is not shown now."""
