@@ -245,7 +245,7 @@ class OneShot:
             say(self.program, text)
 
     def _notice(self, text: str) -> None:
-        """Print what happened to the command; our terminal may be raw by now, and then needs its own return."""
+        """Print what happened to the command; a raw terminal needs a return of ours."""
         if self.line.quiet_all:
             return
         if self.terminal is None:

@@ -24,9 +24,9 @@ QUESTION = re.escape('rexec: type "yes, echo" to go on: ')
 Run = Callable[..., Terminal]
 
 
-@pytest.fixture
-def asking(tmp_path: Path) -> Iterator[Host]:
-    host = Host(tmp_path, RULES).start()
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    host = Host(tmp_path_factory.mktemp("asking"), RULES).start()
     yield host
     host.end()
 

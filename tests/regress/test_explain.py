@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 
@@ -29,11 +29,17 @@ ASKED = [
 ]
 
 
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    made = Host(tmp_path_factory.mktemp("explain"), RULES).start()
+    yield made
+    made.end()
+
+
 @pytest.mark.parametrize(("options", "command", "code", "words"), ASKED)
 def test_the_verdict_is_that_of_a_run_with_the_same_options(
-    make_host: Callable[..., Host], options: tuple[str, ...], command: str, code: int, words: bytes
+    host: Host, options: tuple[str, ...], command: str, code: int, words: bytes
 ) -> None:
-    host = make_host(RULES).start()
     told = host.run(command, options=("--explain", *options))
     assert words in told.stdout
     assert told.returncode == code

@@ -2,59 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import subprocess
+from collections.abc import Iterator
 
-from tests.regress.conftest import RULES, Host, processes_of, wait_until
+import pytest
 
+from tests.regress.conftest import Host, processes_of, wait_until
+
+RULES = "sh ...\ndash ...\n    timeout 2s\nbash ...\n    timeout 1h\n"
 FAMILY = "echo $$; sleep 1000 & sleep 1000 & wait"
 STUBBORN = "trap '' TERM; echo $$; while :; do sleep 1000; done"
+STOPPED = "echo $$; kill -STOP $$"
+# All at once: the time of each is long enough for a busy machine to get so far.
+RUNS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "a client's": ("sh", FAMILY, ("--timeout", "2s")),
+    "ignores TERM": ("sh", STUBBORN, ("--timeout", "2s")),
+    "stopped itself": ("sh", STOPPED, ("--timeout", "2s")),
+    "the rule's": ("dash", FAMILY, ()),
+    "the rule's, which is smaller": ("dash", FAMILY, ("--timeout", "1h")),
+    "a client's, which is smaller": ("bash", FAMILY, ("--timeout", "2s")),
+}
+OUTPUT = "head -c 300000 /dev/zero; sleep 1000"
+
+pytestmark = pytest.mark.xdist_group("timeout")  # or the time is waited for more than once
 
 
-def ends_by_timeout(host: Host, script: str, *options: str) -> dict[str, object]:
-    found = host.object("sh", "-c", script, options=options)
-    leader = int(str(found["stdout"]))
-    wait_until(lambda: not processes_of(leader), "the group is gone")
-    return found
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    made = Host(tmp_path_factory.mktemp("timeout"), RULES).start()
+    yield made
+    made.end()
 
 
-def test_the_time_that_a_client_asks_for_ends_the_whole_group(shared_host: Host) -> None:
-    """cli.md: "124: the server ended it: total or idle timeout"."""
-    found = ends_by_timeout(shared_host, FAMILY, "--timeout", "0.3s")
+@pytest.fixture(scope="module")
+def clients(host: Host) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """A client for each of the runs, and one that has output, begun at once."""
+    begun = {
+        name: host.popen(shell, "-c", script, options=("--json", *options), stdin=subprocess.DEVNULL)
+        for name, (shell, script, options) in RUNS.items()
+    }
+    begun["output"] = host.popen("dash", "-c", OUTPUT, stdin=subprocess.DEVNULL)
+    yield begun
+    for client in begun.values():
+        client.kill()
+        client.communicate()
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_command_is_ended_with_its_group_when_its_time_is_over(
+    clients: dict[str, subprocess.Popen[bytes]], name: str
+) -> None:
+    """cli.md: "124: the server ended it: total or idle timeout"; "`--timeout`: the smaller of it and the
+    rule's". security.md, Processes: "a child that ignores TERM or stops itself"."""
+    out, err = clients[name].communicate()
+    found = json.loads(out)
     assert (found["state"], found["exit_code"], found["error"]) == ("timeout", 124, "timed out")
+    assert (clients[name].returncode, err) == (124, b"")
+    leader = int(found["stdout"])
+    wait_until(lambda: not processes_of(leader), "the group is gone")
 
 
-def test_a_command_that_ignores_term_is_killed_when_its_time_is_over(shared_host: Host) -> None:
-    """security.md, Processes: "a child that ignores TERM or stops itself"."""
-    found = ends_by_timeout(shared_host, STUBBORN, "--timeout", "0.2s")
-    assert (found["state"], found["exit_code"]) == ("timeout", 124)
-
-
-def test_a_command_that_stopped_itself_is_ended_when_its_time_is_over(shared_host: Host) -> None:
-    """security.md, Processes: "a child that ignores TERM or stops itself"."""
-    found = ends_by_timeout(shared_host, "echo $$; kill -STOP $$", "--timeout", "0.2s")
-    assert (found["state"], found["exit_code"]) == ("timeout", 124)
-
-
-def test_the_time_of_a_rule_holds_without_asking(make_host: Callable[..., Host]) -> None:
-    """cli.md: "`--timeout`: the smaller of it and the rule's"."""
-    host = make_host("sh ...\n    timeout 1s\n").start()
-    for options in ((), ("--timeout", "1h")):
-        found = ends_by_timeout(host, FAMILY, *options)
-        assert (found["state"], found["exit_code"]) == ("timeout", 124)
-
-
-def test_the_clients_time_holds_where_the_rules_is_longer(make_host: Callable[..., Host]) -> None:
-    """cli.md: "`--timeout`: the smaller of it and the rule's"."""
-    host = make_host("sh ...\n    timeout 1h\n").start()
-    assert ends_by_timeout(host, FAMILY, "--timeout", "0.2s")["state"] == "timeout"
-
-
-def test_the_output_before_the_timeout_is_whole(make_host: Callable[..., Host]) -> None:
+def test_the_output_before_the_timeout_is_whole(clients: dict[str, subprocess.Popen[bytes]]) -> None:
     """cli.md: "no exit frame with matching byte counts means 255": 124 comes with all that was written."""
-    host = make_host(RULES).start()
-    script = "head -c 300000 /dev/zero; sleep 1000"
-    done = host.run("sh", "-c", script, options=("--timeout", "1s"))
-    assert done.returncode == 124
-    assert len(done.stdout) == 300_000
-    assert done.stderr.startswith(b"rexec: ")
-    assert b"timed out" in done.stderr
+    out, err = clients["output"].communicate()
+    assert clients["output"].returncode == 124
+    assert len(out) == 300_000
+    assert err.startswith(b"rexec: ")
+    assert b"timed out" in err
