@@ -42,9 +42,9 @@ def begin(
 
 
 @pytest.mark.parametrize("name", ["INT", "QUIT", "USR1", "USR2"])
-def test_a_signal_is_forwarded_and_the_client_goes_on_waiting(host: Host, name: str) -> None:
+def test_a_signal_is_forwarded_and_the_client_goes_on_waiting(shared_host: Host, name: str) -> None:
     """cli.md: "INT, QUIT, USR1, USR2 are forwarded and the client goes on waiting"."""
-    client, _ = begin(host, code=5)
+    client, _ = begin(shared_host, code=5)
     with client:
         client.send_signal(signal.Signals[f"SIG{name}"])
         out, err = client.communicate()
@@ -52,18 +52,18 @@ def test_a_signal_is_forwarded_and_the_client_goes_on_waiting(host: Host, name: 
 
 
 @pytest.mark.parametrize("name", ["TERM", "HUP"])
-def test_an_ending_signal_is_forwarded_and_the_commands_code_counts(host: Host, name: str) -> None:
+def test_an_ending_signal_is_forwarded_and_the_commands_code_counts(shared_host: Host, name: str) -> None:
     """cli.md: "TERM and HUP are forwarded"; "The exit code is the command's if it came"."""
-    client, _ = begin(host, code=6)
+    client, _ = begin(shared_host, code=6)
     with client:
         client.send_signal(signal.Signals[f"SIG{name}"])
         out, err = client.communicate()
     assert (client.returncode, out, err) == (6, f"{name}\n".encode(), b"")
 
 
-def test_signals_arrive_in_their_order_and_more_than_once(host: Host) -> None:
+def test_signals_arrive_in_their_order_and_more_than_once(shared_host: Host) -> None:
     """cli.md: "Ctrl-C and the other forwardable signals go to the remote process group"."""
-    client, _ = begin(host)
+    client, _ = begin(shared_host)
     with client:
         assert client.stdout is not None
         for name in ("USR1", "QUIT", "USR1", "USR2", "INT"):
@@ -72,19 +72,19 @@ def test_signals_arrive_in_their_order_and_more_than_once(host: Host) -> None:
         client.kill()
 
 
-def test_a_signal_reaches_the_whole_group(host: Host) -> None:
+def test_a_signal_reaches_the_whole_group(shared_host: Host) -> None:
     """cli.md: "go to the remote process group"."""
     script = 'trap : USR1; python3 -c "$1" - 4 & wait; wait $!; exit $?'
-    client, _ = begin(host, "sh", "-c", script, "sh", LISTEN)
+    client, _ = begin(shared_host, "sh", "-c", script, "sh", LISTEN)
     with client:
         client.send_signal(signal.SIGUSR1)
         out, _ = client.communicate()
     assert (client.returncode, out) == (4, b"USR1\n")
 
 
-def test_a_command_that_dies_of_a_forwarded_signal_is_128_plus_n(host: Host) -> None:
+def test_a_command_that_dies_of_a_forwarded_signal_is_128_plus_n(shared_host: Host) -> None:
     """cli.md: "128 + n: it died by signal n"."""
-    client, _ = begin(host, "sh", "-c", "echo ready $$; exec sleep 1000")
+    client, _ = begin(shared_host, "sh", "-c", "echo ready $$; exec sleep 1000")
     with client:
         client.send_signal(signal.SIGUSR1)
         assert (client.wait(), client.communicate()[1]) == (128 + signal.SIGUSR1, b"")
@@ -102,12 +102,12 @@ LOOP = 'for word in one two; do "$1" "$2" sh -c "$3"; echo "code $?"; done'
     ids=["not handled", "handled"],
 )
 def test_ctrl_c_ends_the_loop_of_a_shell_unless_the_command_handled_it(
-    host: Host, script: str, shown: bytes
+    shared_host: Host, script: str, shown: bytes
 ) -> None:
     """cli.md: "128+n of the signal the client got": who is interrupted dies of it, and bash looks at that."""
-    words = ["bash", "-c", LOOP, "bash", CLIENT, host.address, script]
+    words = ["bash", "-c", LOOP, "bash", CLIENT, shared_host.address, script]
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, env=host.environment(), start_new_session=True
+        words, stdout=subprocess.PIPE, env=shared_host.environment(), start_new_session=True
     ) as shell:
         assert shell.stdout is not None
         assert shell.stdout.readline() == b"ready\n"
@@ -153,14 +153,14 @@ def test_a_deaf_command_does_not_keep_the_client(host: Host, name: str) -> None:
     wait_until(lambda: not processes_of(leader), "the group is gone")
 
 
-def test_what_was_ignored_at_the_start_stays_ignored(host: Host) -> None:
+def test_what_was_ignored_at_the_start_stays_ignored(shared_host: Host) -> None:
     """cli.md: "A signal that was ignored when the client started stays ignored"."""
 
     def ignore() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    client, _ = begin(host, preexec_fn=ignore)
+    client, _ = begin(shared_host, preexec_fn=ignore)
     with client:
         assert client.stdout is not None
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
@@ -173,13 +173,13 @@ def test_what_was_ignored_at_the_start_stays_ignored(host: Host) -> None:
 
 @pytest.mark.parametrize("tls", [True, False], ids=["tls", "clear"])
 @pytest.mark.parametrize("name", ["INT", "TERM"])
-def test_an_interrupt_while_connecting_is_no_traceback(host: Host, name: str, tls: bool) -> None:
+def test_an_interrupt_while_connecting_is_no_traceback(shared_host: Host, name: str, tls: bool) -> None:
     """security.md, People's terminals: "Ctrl-C while connecting"."""
     number = signal.Signals[f"SIG{name}"]
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         options = () if tls else ("--no-tls",)
-        with host.popen("true", address=address, options=options) as client:
+        with shared_host.popen("true", address=address, options=options) as client:
             connection, _ = silent.accept()
             with connection:
                 if tls:

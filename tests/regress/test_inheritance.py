@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.regress.conftest import Host
+from tests.regress.conftest import RULES, Host
 
 EXPECTED = {
     "PATH", "LANG", "HOME", "USER", "LOGNAME", "SHELL", "PAGER",
@@ -37,15 +37,18 @@ def spoil() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
 
 
-@pytest.fixture
-def spoiled(make_host: Callable[..., Host]) -> Host:
+@pytest.fixture(scope="module")
+def spoiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A server that inherited the worst."""
+    host = Host(tmp_path_factory.mktemp("spoiled"), RULES)
     reading, writing = os.pipe()
     try:
-        return make_host().start(env=HOSTILE, preexec_fn=spoil, pass_fds=(reading, writing))
+        host.start(env=HOSTILE, preexec_fn=spoil, pass_fds=(reading, writing))
     finally:
         os.close(reading)
         os.close(writing)
+    yield host
+    host.end()
 
 
 def variables(host: Host, *options: str) -> dict[str, str]:

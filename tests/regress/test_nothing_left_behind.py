@@ -60,8 +60,10 @@ def test_a_thousand_commands_leave_nothing_behind(host: Host) -> None:
     for pid, (descriptors, memory) in zip((listener, runner), before, strict=True):
         wait_until(lambda: descriptors_of(pid) <= descriptors, "descriptors are closed")  # noqa: B023
         assert resident_kib(pid) - memory < GROWTH
+    assert host.run("true").returncode == 0  # the runner, who takes each in its turn, has begun them all
+    wait_until(lambda: host.count("rexec-server: end ") == host.count("rexec-server: allow "), "all ended")
+    assert not children_of(host.runner_pid())
     assert not sleepers(host)
-    assert host.run("true").returncode == 0
 
 
 def sleepers(host: Host) -> list[str]:

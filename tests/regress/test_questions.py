@@ -75,7 +75,7 @@ def test_a_passphrase_is_asked_for(
     host: Host, locked: dict[str, str], passphrase: str, code: int, says: str
 ) -> None:
     client = asked(host, locked, "--accept-new", "-i", locked["KEY"])
-    client.expect("Passphrase of .*: ")
+    client.expect("Passphrase of [^\r\n]*: ")
     client.waitnoecho()
     client.sendline(passphrase)
     client.expect_exact(says)

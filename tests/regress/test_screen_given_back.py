@@ -19,9 +19,11 @@ WAYS = ["TERM", "HUP", "KILL", "lost", "program", "tilde"]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_a_program_switched_on_is_switched_off(make_host: Callable[..., Host], way: str) -> None:
+def test_what_a_program_switched_on_is_switched_off(
+    shared_host: Host, make_host: Callable[..., Host], way: str
+) -> None:
     """cli.md: "a terminal is raw for the time of the command and always restored"."""
-    host = make_host("sh ...\n").start()
+    host = make_host("sh ...\n").start() if way == "lost" else shared_host
     words = f"sh -c 'printf \"{SET}\"; echo $$ in; read x'"
     shell = at_a_shell(host, words)
     try:
@@ -38,10 +40,9 @@ def test_what_a_program_switched_on_is_switched_off(make_host: Callable[..., Hos
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_a_program_that_ends_by_itself_has_its_way(make_host: Callable[..., Host], code: int) -> None:
+def test_a_program_that_ends_by_itself_has_its_way(shared_host: Host, code: int) -> None:
     """`tput smcup` and its like work as they do here."""
-    host = make_host("sh ...\n").start()
-    shell = at_a_shell(host, f"sh -c 'printf \"\\033[?25l\"; exit {code}'")
+    shell = at_a_shell(shared_host, f"sh -c 'printf \"\\033[?25l\"; exit {code}'")
     try:
         shell.wait_for("end\r\n")
         assert "\x1b[?25l" in shell.seen
@@ -50,10 +51,9 @@ def test_a_program_that_ends_by_itself_has_its_way(make_host: Callable[..., Host
         shell.end()
 
 
-def test_a_shell_that_reports_the_death_of_its_program_is_cut_off_too(make_host: Callable[..., Host]) -> None:
-    host = make_host("sh ...\n").start()
+def test_a_shell_that_reports_the_death_of_its_program_is_cut_off_too(shared_host: Host) -> None:
     inner = "sh -c \"printf '\\033[?25l'; kill -9 \\$\\$\"; exit $?"
-    shell = at_a_shell(host, f"sh -c '{inner.replace(chr(39), chr(39) + chr(92) + chr(39) * 2)}'")
+    shell = at_a_shell(shared_host, f"sh -c '{inner.replace(chr(39), chr(39) + chr(92) + chr(39) * 2)}'")
     try:
         shell.wait_for("end\r\n")
         assert "\x1b[?25l" in shell.seen

@@ -82,7 +82,7 @@ class Terminal:
         self.child.logfile_read = _Answers(self)
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """Wait until what is shown matches."""
+        """Wait until what is shown matches; a dot matches the end of a line, too (pexpect)."""
         self.child.expect(pattern)
         match = self.child.match
         assert isinstance(match, re.Match)
