@@ -17,6 +17,9 @@ PACKAGES := openssh-client openssh-sftp-server vim-tiny procps asciinema rsync g
 SOAK := tests/process/test_swap.py $(patsubst %,tests/regress/test_%.py, every_run_is_whole ends_all_of_it \
     nothing_left_behind many_at_once rate parallel reload)
 
+# Most of the tests wait for processes: three run on two processors.
+WORKERS ?= $(shell echo $$(($$(nproc) * 3 / 2 + $$(nproc) % 2)))
+
 .DEFAULT_GOAL := help
 .PHONY: help venv demo demo-stop test test-system fuzz soak check floors format clean
 
@@ -61,7 +64,7 @@ demo-stop:  ## end the server of the demo
 	@$(PYTHON) scripts/demo.py stop
 
 test: $(DEV)  ## run every test that needs nothing but pip
-	@$(BIN)/pytest -m "not system" -n auto --dist loadgroup --max-worker-restart 0
+	@$(BIN)/pytest -m "not system" -n $(WORKERS) --dist loadgroup --max-worker-restart 0
 
 test-system: $(DEV)  ## run the tests that need root and Debian packages
 	@test "$$(id -u)" = 0 || { echo "rexec: make test-system needs root" >&2; exit 1; }
