@@ -459,6 +459,6 @@ def test_nothing_is_left_of_many_hosts(shared_host: Host) -> None:
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(10):
             await use()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(os.listdir("/proc/self/fd")) <= before
 
     asyncio.run(main())

@@ -491,8 +491,8 @@ def test_nothing_is_left_of_many_hosts(shared_host: Host) -> None:
     descriptors, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
     for _ in range(10):
         use()
-    assert len(os.listdir("/proc/self/fd")) == descriptors
-    assert threading.active_count() == threads
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    assert threading.active_count() <= threads
 
 
 def test_a_key_that_is_interrupted_ends_the_command(host: Host) -> None:

@@ -89,6 +89,7 @@ class Host:
         self._logs: dict[int, bytes] = {}  # by descriptor what stands behind the last whole line
         self.addresses: list[str] = []
         self.fingerprint = ""
+        self._readers: list[threading.Thread] = []
         self._grew = threading.Condition()
 
     # --- the server -----------------------------------------------------------------------------
@@ -154,7 +155,8 @@ class Host:
         with self._grew:
             self._lines = [line for line in self._lines if line != END_OF_LOG]  # of an earlier start
             self._logs[process.stderr.fileno()] = b""
-        threading.Thread(target=self._read, args=(process.stderr,), daemon=True).start()
+        self._readers.append(threading.Thread(target=self._read, args=(process.stderr,), daemon=True))
+        self._readers[-1].start()
 
     def _read(self, log: IO[bytes]) -> None:
         with log:
@@ -244,6 +246,8 @@ class Host:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        for reader in self._readers:  # or it would close a descriptor while the next test counts them
+            reader.join(PATIENCE)
 
     def pids(self) -> tuple[int, int]:
         """Both processes of the server that serve: listener and runner."""

@@ -102,6 +102,13 @@ class Rogue:
             seen.append(found)
         raise AssertionError(f"the server closed the connection; before that it sent {seen}")
 
+    def expect_any(self, kind: int) -> bytes:
+        """Read until a frame of this type on any channel; return its body."""
+        while (found := self.read()) is not None:
+            if found[0] == kind:
+                return found[2]
+        raise AssertionError("the server closed the connection")
+
     def rest(self) -> list[tuple[int, int, bytes]]:
         """Read all that comes until the server closes the connection."""
         found = []

@@ -142,7 +142,7 @@ def test_a_program_that_cannot_be_started_leaves_nothing(stage: Stage, tmp_path:
         stage.link.sent.clear()
         assert len(stage.starting) == len(stage.jobs) == 0
     assert stage.leftovers.leaders == []
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_signals_that_come_too_early_wait_for_the_program(stage: Stage) -> None:
