@@ -6,12 +6,13 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
 from rexec.client.streams import MemorySink
 from rexec.protocol import frames as f
-from tests.regress.conftest import Host, processes_of, wait_until
+from tests.regress.conftest import RULES, Host, processes_of, wait_until
 
 SCRIPTS = {
     "plain": "echo $$; sleep 1000",
@@ -24,6 +25,14 @@ SCRIPTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """One server for those tests that leave it as it was."""
+    made = Host(tmp_path_factory.mktemp("lasting"), RULES).start()
+    yield made
+    made.end()
+
+
 def started(host: Host, script: str) -> tuple[subprocess.Popen[bytes], int]:
     client = host.popen("sh", "-c", script)
     assert client.stdout is not None
@@ -31,14 +40,15 @@ def started(host: Host, script: str) -> tuple[subprocess.Popen[bytes], int]:
 
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
-def test_the_group_of_a_killed_client_is_ended(host: Host, script: str) -> None:
+def test_the_group_of_a_killed_client_is_ended(lasting: Host, script: str) -> None:
     """cli.md: "When the client is gone for good, so is the command, with all its children"."""
-    client, leader = started(host, script)
+    before = lasting.count("rexec-server: end ")
+    client, leader = started(lasting, script)
     with client:
         client.kill()
-    host.wait_for("rexec-server: end ")
+    lasting.wait_for("rexec-server: end ", count=before + 1)
     wait_until(lambda: not processes_of(leader), "the group is gone")
-    assert host.run("true").returncode == 0
+    assert lasting.run("true").returncode == 0
 
 
 def test_term_comes_first(host: Host) -> None:
@@ -54,9 +64,10 @@ def test_term_comes_first(host: Host) -> None:
 
 
 @pytest.mark.parametrize("how", ["goodbye", "end of file", "reset"])
-def test_the_ways_of_a_client_to_go(host: Host, how: str) -> None:
+def test_the_ways_of_a_client_to_go(lasting: Host, how: str) -> None:
     """Issue 2: "When the client is gone (goodbye, FIN, RST ...) the process group is ended"."""
-    session = host.session()
+    before = lasting.count("rexec-server: end ")
+    session = lasting.session()
     command = session.start(
         f.Exec(0, f.Form.ARGV, (b"sh", b"-c", b"echo $$; sleep 1000 & sleep 1000")),
         None,
@@ -74,7 +85,7 @@ def test_the_ways_of_a_client_to_go(host: Host, how: str) -> None:
             linger = (1).to_bytes(4, "little") + (0).to_bytes(4, "little")
             session.wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             session.wire.socket.close()
-    host.wait_for("rexec-server: end ")
+    lasting.wait_for("rexec-server: end ", count=before + 1)
     wait_until(lambda: not processes_of(leader), "the group is gone")
     session.wire.socket.close()
 

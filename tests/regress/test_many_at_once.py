@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 
-from tests.regress.conftest import Host, descriptors_of, wait_until
+from tests.regress.conftest import RULES, Host, descriptors_of, wait_until
 
 
 def test_fifty_clients_each_get_their_own_output(host: Host) -> None:
@@ -61,11 +62,19 @@ STRANGE = {
 }
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """One server for those tests that leave it as it was."""
+    made = Host(tmp_path_factory.mktemp("lasting"), RULES).start()
+    yield made
+    made.end()
+
+
 @pytest.mark.parametrize("data", STRANGE.values(), ids=STRANGE.keys())
-def test_what_is_not_tls_is_turned_away(host: Host, data: bytes) -> None:
+def test_what_is_not_tls_is_turned_away(lasting: Host, data: bytes) -> None:
     """security.md, Protocol: "an HTTP request, an ssh banner, plain bytes before the handshake"."""
-    before = descriptors_of(host.pid)
-    with socket.create_connection(("127.0.0.1", host.port)) as peer:
+    before, refused = descriptors_of(lasting.pid), lasting.count("rexec-server: refused ")
+    with socket.create_connection(("127.0.0.1", lasting.port)) as peer:
         peer.sendall(data)
         peer.shutdown(socket.SHUT_WR)
         try:
@@ -73,9 +82,9 @@ def test_what_is_not_tls_is_turned_away(host: Host, data: bytes) -> None:
         except ConnectionResetError:
             answer = b""
     assert len(answer) < 64  # an alert at most
-    host.wait_for("rexec-server: refused from=127.0.0.1 why=")
-    wait_until(lambda: descriptors_of(host.pid) <= before, "the connection is closed")
-    assert host.run("true").returncode == 0
+    lasting.wait_for("rexec-server: refused from=127.0.0.1 why=", count=refused + 1)
+    wait_until(lambda: descriptors_of(lasting.pid) <= before, "the connection is closed")
+    assert lasting.run("true").returncode == 0
 
 
 def test_peers_that_vanish_at_any_point_leave_nothing(host: Host) -> None:
