@@ -71,7 +71,7 @@ def builtin_grant(command: str, grant: Grant) -> Grant:
     """
     if command not in COPIES:
         return grant
-    return replace(grant, pty="no", stdin=True, stdin_max=None, fence=Fence(confined=True, best_effort=True))
+    return replace(grant, pty="yes", stdin=True, stdin_max=None, fence=Fence(confined=True, best_effort=True))
 
 
 def refuse_option(command: str, word: Token) -> None:

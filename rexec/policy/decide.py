@@ -189,7 +189,7 @@ def base_of(policy: Policy, rule: Rule, request: Request) -> str:
 def _judge_terminal(policy: Policy, rule: Rule, request: Request) -> str | None:
     if request.pty is None:
         return "runs with a terminal only (-t)" if rule.grant.pty == "only" else None
-    if rule.grant.pty == "no":
+    if rule.grant.pty == "no" or rule.copies:
         return "gives no terminal"
     if not request.pty_allowed:
         return "would give a terminal, but the key does not (no-pty)"

@@ -15,7 +15,13 @@ python3 ...
     output 64K kill
 """
 SIZE = 64 * 1024
-KILLED = "import os; print(os.getpid(), flush=True); os.write({}, b'x' * 200000); input()"
+KILLED = """\
+import os, signal
+print(os.getpid(), flush=True)
+os.write({}, b"x" * 200000)
+while True:
+    signal.pause()
+"""
 
 
 @pytest.fixture

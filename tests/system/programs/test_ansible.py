@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 
 import pytest
 
-from tests.system.programs.conftest import REXEC_SSH, Far
+from tests.system.programs.conftest import BIN, REXEC_SSH, Far
 
 pytestmark = pytest.mark.system
 PLAY = """\
@@ -59,6 +60,18 @@ def test_a_play_copies_runs_and_gathers(far: Callable[[str], Far], pipelining: s
     assert (host.tree / "the copy").read_text() == "what is copied\n"
     assert (host.tree / "the copy").stat().st_mode & 0o777 == 0o640
     assert (host.tree / "facts").read_text() == "Linux two  words 42"
+
+
+def test_the_words_of_the_readme_are_enough(far: Callable[[str], Far]) -> None:
+    host = far("%use ansible\n")
+    env = env_of(
+        host,
+        ANSIBLE_SSH_EXECUTABLE="rexec-ssh",
+        ANSIBLE_SSH_TRANSFER_METHOD="piped",
+        PATH=f"{BIN}:{os.environ['PATH']}",
+    )
+    words = ("-i", "127.0.0.1,", "-m", "ping", "-e", f"ansible_port={host.port}")
+    assert b'"ping": "pong"' in host.works("ansible", "all", *words, env=env)
 
 
 def test_without_the_profile_it_hears_why(far: Callable[[str], Far]) -> None:
