@@ -10,7 +10,7 @@ FUZZ   := $(VENV)/.stamp-fuzz
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 FUZZ_SECONDS ?= 3600
-FUZZ_TARGETS ?= allow-lists arguments expressions lines frames
+FUZZ_TARGETS ?= allow-lists arguments copies expressions lines frames
 SOAK_ROUNDS  ?= 20
 PACKAGES := openssh-client openssh-sftp-server vim-tiny procps asciinema rsync git borgbackup parallel mercurial ansible-core \
     subversion rdiff-backup restic unison duplicity pdsh clustershell pssh lftp bup mosh

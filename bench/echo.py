@@ -31,6 +31,7 @@ AuthorizedKeysFile {folder}/user.pub
 PidFile none
 StrictModes no
 UsePAM no
+Subsystem sftp internal-sftp
 """
 
 

@@ -177,12 +177,15 @@ def _place(path: bytes) -> Place:
 
 
 def _opened_if_special(path: bytes) -> int:
-    """Open a device or a pipe that was named as a target, such as /dev/null; -1 for all else."""
+    """Open a device or a pipe that was named as a target, such as /dev/null; -1 for all else.
+
+    A pipe that nobody reads is an error (fifo(7)), and nothing to wait for.
+    """
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
             return -1
-        return os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
+        return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except FileNotFoundError:
         return -1
     except OSError as error:

@@ -13,12 +13,13 @@ import hashlib
 import os
 import stat
 
+from rexec.copying.holes import add_hole, digest_of
 from rexec.copying.records import Ask, from_time
-from rexec.limits import COPY_BUFFER, COPY_KEEP, COPY_NAME_MAX
+from rexec.limits import COPY_KEEP, COPY_NAME_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rexec.copying.records import File
 
@@ -26,7 +27,6 @@ _RANDOM = 3  # bytes, in hex: O_EXCL tells when a name is taken
 _MARK = b".rexec-"
 _TRIES = 100
 _HOW = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-_ZEROS = bytes(COPY_BUFFER)
 _MAY_FAIL = (errno.EPERM, errno.EOPNOTSUPP)  # fchmod(2) on a disk that knows no modes
 
 
@@ -59,7 +59,6 @@ class Landing:
         self._hash = hashlib.sha256()
         self._descriptor = -1
         self._temporary = b""
-        self._hole = 0  # bytes of a hole that the digest lacks
         self.offset = 0  # bytes of the file that are there
         _be_free(folder, name, new=terms.new)
         if file.ask is Ask.RESUME:
@@ -101,7 +100,11 @@ class Landing:
                 continue
             if _is_ours(descriptor) and _lock(descriptor):
                 self._temporary, self._descriptor = temporary, descriptor
-                self.offset = _hash_all(descriptor, self._hash)
+                size = os.fstat(descriptor).st_size
+                digest = digest_of(descriptor, size)
+                if digest is not None:
+                    self._hash = digest
+                    self.offset = os.lseek(descriptor, size, os.SEEK_SET)
                 return
             os.close(descriptor)
 
@@ -123,12 +126,7 @@ class Landing:
         """Leave a hole."""
         os.ftruncate(self._descriptor, self.offset + size)  # first: a disk may know no file as long as that
         self.offset = os.lseek(self._descriptor, size, os.SEEK_CUR)
-        self._hole = size
-
-    def zeros(self, moved: Callable[[int], None]) -> None:
-        """Take the hole that was left last into the digest."""
-        size, self._hole = self._hole, 0
-        hash_zeros(self._hash, size, moved)
+        add_hole(self._hash, size)
 
     def finish(self) -> None:
         """Give the file mode, times and its name."""
@@ -176,15 +174,6 @@ class Landing:
                 pass
 
 
-def hash_zeros(digest: hashlib._Hash, size: int, moved: Callable[[int], None]) -> None:
-    """Take so many bytes of zero into a digest; a hole can be so large that somebody wants to see it go."""
-    while size:
-        piece = min(size, len(_ZEROS))
-        digest.update(_ZEROS if piece == len(_ZEROS) else _ZEROS[:piece])
-        size -= piece
-        moved(piece)
-
-
 def _beginning(name: bytes) -> bytes:
     return b"." + name[: COPY_NAME_MAX - 1 - len(_MARK) - 2 * _RANDOM] + _MARK
 
@@ -228,16 +217,6 @@ def _lock(descriptor: int) -> bool:
     except OSError:
         pass  # a disk without locks
     return True
-
-
-def _hash_all(descriptor: int, digest: hashlib._Hash) -> int:
-    """Take a whole file into a digest; return its length, at which the file then stands."""
-    room = memoryview(bytearray(COPY_BUFFER))
-    size = 0
-    while count := os.readv(descriptor, [room]):
-        digest.update(room[:count])
-        size += count
-    return size
 
 
 def _be_free(folder: int, name: bytes, *, new: bool) -> None:

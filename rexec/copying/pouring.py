@@ -7,7 +7,7 @@ import os
 import select
 
 from rexec.copying import records as r
-from rexec.copying.landing import hash_zeros
+from rexec.copying.holes import add_hole
 from rexec.errors import ConnectionLost, RemoteProtocolError
 
 TYPE_CHECKING = False
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rexec.copying.watching import Watch
 
 _ZEROS = memoryview(bytes(65_536))
+_LOOK = 200  # milliseconds that a reader may take before somebody is asked whether to wait on
 
 
 def receive_into(descriptor: int, reader: Reader, writer: Writer, watch: Watch) -> bool:
@@ -35,12 +36,11 @@ def receive_into(descriptor: int, reader: Reader, writer: Writer, watch: Watch) 
             case memoryview() if file is not None:
                 digest.update(found)
                 size += len(found)
-                write_all(descriptor, found)
-                watch.moved(len(found))
+                write_all(descriptor, found, watch)
             case r.Hole() if file is not None:
                 size += found.size
-                hash_zeros(digest, found.size, watch.moved)
-                write_zeros(descriptor, found.size)
+                add_hole(digest, found.size)
+                write_zeros(descriptor, found.size, watch)
             case r.File() if file is None and not found.name and not size:
                 file = found
                 watch.begin((), found.size)
@@ -65,19 +65,22 @@ def receive_into(descriptor: int, reader: Reader, writer: Writer, watch: Watch) 
                 raise RemoteProtocolError(f"{type(found).__name__} out of turn")
 
 
-def write_all(descriptor: int, piece: memoryview) -> None:
-    """Write to a descriptor that may be non-blocking."""
+def write_all(descriptor: int, piece: memoryview, watch: Watch) -> None:
+    """Write to a descriptor that may be non-blocking; who watches is asked in between to go on."""
     while piece:
         try:
-            piece = piece[os.write(descriptor, piece) :]
+            count = os.write(descriptor, piece)
+            piece = piece[count:]
         except BlockingIOError:
             poll = select.poll()
             poll.register(descriptor, select.POLLOUT)
-            poll.poll()
+            poll.poll(_LOOK)
+            count = 0
+        watch.moved(count)
 
 
-def write_zeros(descriptor: int, size: int) -> None:
+def write_zeros(descriptor: int, size: int, watch: Watch) -> None:
     while size:
         piece = _ZEROS[: min(size, len(_ZEROS))]
-        write_all(descriptor, piece)
+        write_all(descriptor, piece, watch)
         size -= len(piece)

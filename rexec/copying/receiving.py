@@ -233,8 +233,7 @@ class Receiver:
                 file.landing.skip(size)
             except OSError as error:
                 self._refuse_file(file, error)
-            else:
-                file.landing.zeros(self._watch.moved)
+        self._watch.moved(size)
 
     def _account(self, file: _Arriving, count: int) -> None:
         """Count bytes against what the sender said. Raises `RemoteProtocolError`."""

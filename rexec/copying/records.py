@@ -81,7 +81,7 @@ class Hole(Told, code=5):
 
 
 class End(Told, code=6):
-    """The file is whole: its size, and the SHA-256 of all its bytes. `grew`: it is longer by now."""
+    """The file is whole: its size, and the digest of it (`holes`). `grew`: it is longer by now."""
 
     size: u64
     digest: blob
@@ -115,7 +115,7 @@ class Finish(Told, code=10):
 
 
 class Have(Told, code=16):
-    """Go on with the file at hand; of it there are so many bytes already, with this SHA-256."""
+    """Go on with the file at hand; of it there are so many bytes already, with this digest."""
 
     size: u64 = 0
     digest: blob = b""

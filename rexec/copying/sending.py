@@ -14,7 +14,7 @@ import select
 import stat
 
 from rexec.copying import records as r
-from rexec.copying.landing import hash_zeros
+from rexec.copying.holes import STORED, add_hole, digest_of, stretches
 from rexec.copying.place import reason
 from rexec.copying.watching import Watch
 from rexec.errors import ConnectionLost, RemoteProtocolError
@@ -22,15 +22,12 @@ from rexec.limits import COPY_ASK, COPY_BUFFER, COPY_DEPTH, COPY_KEEP, COPY_NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rexec.copying.place import Place
     from rexec.copying.stream import Reader, Writer
     from rexec.copying.watching import Path
 
 _HOW = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _MODE = 0o666  # of what comes from a descriptor
-_STORED = 512  # bytes of a block of st_blocks
 _SPECIAL = {
     stat.S_IFLNK: "is a link, and links are not copied",
     stat.S_IFIFO: "is a pipe, not a regular file",
@@ -155,7 +152,7 @@ class Sender:
                     path[-1] if path else b"",
                     stat.S_IMODE(status.st_mode),
                     size,
-                    status.st_blocks * _STORED,
+                    status.st_blocks * STORED,
                     *_times(status),
                     self._ask(size),
                 )
@@ -202,11 +199,11 @@ class Sender:
 
     def _send_known(self, file: int, start: int, status: os.stat_result, digest: hashlib._Hash) -> bool:
         """Send a file of known size; False where the receiver wants no more of it."""
-        for is_hole, length in _stretches(file, start, status):
+        for is_hole, length in stretches(file, status, start, status.st_size):
             if is_hole:
                 self._writer.put(r.Hole(length))
-                self._writer.flush()  # the other end has as much to do with it as we have
-                hash_zeros(digest, length, self._watch.moved)
+                add_hole(digest, length)
+                self._watch.moved(length)
                 continue
             left = length
             while left:
@@ -311,39 +308,11 @@ def _times(status: os.stat_result) -> tuple[int, int]:
 
 def _compare(file: int, have: r.Have, size: int) -> tuple[int, hashlib._Hash]:
     """Return where to go on, and the digest up to there: behind what the receiver has, if it is the same."""
-    digest = hashlib.sha256()
     if 0 < have.size <= size:
-        room = memoryview(bytearray(COPY_BUFFER))
-        left = have.size
-        while left and (count := os.readv(file, [room[: min(left, COPY_BUFFER)]])):
-            digest.update(room[:count])
-            left -= count
-        if not left and digest.digest() == have.digest:
+        digest = digest_of(file, have.size)
+        if digest is not None and digest.digest() == have.digest:
             return have.size, digest
-        os.lseek(file, 0, os.SEEK_SET)
     return 0, hashlib.sha256()
-
-
-def _stretches(file: int, start: int, status: os.stat_result) -> Iterator[tuple[bool, int]]:
-    """Give the stretches of a file from `start` on, each with whether it is a hole."""
-    size = status.st_size
-    if status.st_blocks * _STORED >= size:
-        yield False, size - start
-        return
-    while start < size:
-        try:
-            data = min(os.lseek(file, start, os.SEEK_DATA), size)
-        except OSError as error:
-            if error.errno != errno.ENXIO:  # which means that a hole is all that is left
-                raise
-            data = size
-        if data > start:
-            yield True, data - start
-        if data == size:
-            return
-        start = min(os.lseek(file, data, os.SEEK_HOLE), size)
-        os.lseek(file, data, os.SEEK_SET)
-        yield False, start - data
 
 
 def _has_grown(file: int, before: os.stat_result) -> bool:

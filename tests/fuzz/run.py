@@ -15,7 +15,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(
-    include=["rexec.policy", "rexec.protocol", "rexec.server.orders", "rexec.text"]
+    include=["rexec.copying", "rexec.policy", "rexec.protocol", "rexec.server.orders", "rexec.text"]
 ):
     from tests.fuzz.targets import CORPUS, TARGETS, Target
     from tests.tree import ROOT

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.fuzz import allow_lists, arguments, expressions, frames, lines
+from tests.fuzz import allow_lists, arguments, copies, expressions, frames, lines
 
 CORPUS = Path(__file__).resolve().parent / "corpus"  # what was found, by target: it must never come back
 
@@ -27,6 +27,7 @@ class Target(NamedTuple):
 TARGETS = {
     "allow-lists": Target(allow_lists.try_it, allow_lists.SEEDS, allow_lists.WORDS, 4_000),
     "arguments": Target(arguments.try_it, arguments.SEEDS, runs=6_000),
+    "copies": Target(copies.try_it, copies.SEEDS, copies.WORDS, 1_500),
     "expressions": Target(expressions.try_it, expressions.SEEDS, runs=5_000),
     "frames": Target(frames.try_it, frames.SEEDS, runs=10_000),
     "lines": Target(lines.try_it, lines.SEEDS, allow_lists.WORDS, 3_000),

@@ -145,18 +145,20 @@ async def _both_ends(
 
     threading.Thread(target=work, daemon=True).start()
     theirs = asyncio.ensure_future(session.until(command, lambda: joint.tend(command)))
-    enough = asyncio.ensure_future(interrupts.given_up.wait())
+    enough = asyncio.ensure_future(interrupts.pressed.wait())
+    given_up = asyncio.ensure_future(interrupts.given_up.wait())
     try:
         await asyncio.wait((theirs, enough), return_when=asyncio.FIRST_COMPLETED)
+        watch.is_wanted = not interrupts.pressed.is_set()
         session.end(command)
         joint.source.close()
         joint.sink.close()
-        watch.is_wanted = not interrupts.pressed.is_set()
-        await asyncio.wait((ours, enough), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((ours, given_up), return_when=asyncio.FIRST_COMPLETED)
         return command.result(), ours.result() if ours.done() else None
     finally:
         theirs.cancel()
         enough.cancel()
+        given_up.cancel()
 
 
 def _settle(
