@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _BITS = 1000 / 8  # bytes in a Kbit
 _STDIN, _STDOUT = 0, 1
-_GIVING = "giving"  # a host that copies to itself is connected twice: each connection has its own pump
+# A host that copies to itself is connected twice: each connection has its own pump.
+_GIVING, _TAKING = "giving", "taking"
 
 
 class Copies:
@@ -88,23 +89,23 @@ class Copies:
         assert source.host is not None
         if self._goal.is_stream:
             self._watch.aim(source.word, source.word)
-            return self._run(source.host, errand.pouring(source.path, _STDOUT, self._watch))
+            return self._run(source.host, _GIVING, errand.pouring(source.path, _STDOUT, self._watch))
         many = len(self._line.sources) > 1
         to = errand.local_target(self._goal.path, errand.name_of(source.path), many=many)
         self._watch.aim(source.word, source.word)
         found = errand.getting(source.path, to, self._habits, self._watch)
-        return self._run(source.host, found)
+        return self._run(source.host, _GIVING, found)
 
     def _put(self, source: Spot) -> int:
         goal = self._goal
         assert goal.host is not None
         if source.is_stream:
             self._watch.aim("stdin", goal.word)
-            return self._run(goal.host, errand.feeding(_STDIN, goal.path, self._watch))
+            return self._run(goal.host, _TAKING, errand.feeding(_STDIN, goal.path, self._watch))
         name = errand.name_of(source.path) or errand.name_of(os.path.realpath(source.path))
         to = self._remote(name) if errand.name_of(source.path) else self._remote(b"")
         self._watch.aim(source.word, f"{goal.host}:{os.fsdecode(to)}")
-        return self._run(goal.host, errand.putting(source.path, to, self._habits, self._watch))
+        return self._run(goal.host, _TAKING, errand.putting(source.path, to, self._habits, self._watch))
 
     def _remote(self, name: bytes) -> bytes:
         """Return where at the host something called so goes; one question tells where that is open."""
@@ -114,8 +115,8 @@ class Copies:
             self._into = not errand.is_open(goal.path) or len(self._line.sources) > 1
             if not self._into and name:
                 query = f.Query("kind", (b"@put", name, errand.at_home(goal.path)))
-                is_new = (goal.host, "") not in self._sessions
-                session = self._session(goal.host, query)
+                is_new = (goal.host, _TAKING) not in self._sessions
+                session = self._session(goal.host, query, _TAKING)
                 self._into = copying.kind(session, query, is_sent=is_new) == b"directory"
         return errand.remote_target(goal.path, name) if self._into else goal.path
 
@@ -128,7 +129,7 @@ class Copies:
         self._watch.aim(source.word, f"{goal.host}:{os.fsdecode(to)}")
         before = self._watch.failures
         giving = self._begin(source.host, errand.get_frame(source.path, habits), _GIVING)
-        taking = self._begin(goal.host, errand.put_frame(to, habits))
+        taking = self._begin(goal.host, errand.put_frame(to, habits), _TAKING)
         errors: list[RexecError] = []
 
         def between(reader: Reader, writer: Writer) -> None:
@@ -154,20 +155,23 @@ class Copies:
 
     # --- a copy -------------------------------------------------------------------------------
 
-    def _run(self, host: str, found: Errand) -> int:
+    def _run(self, host: str, part: str, found: Errand) -> int:
         before = self._watch.failures
         try:
-            copy = self._begin(host, found.frame)
+            copy = self._begin(host, found.frame, part)
             error = copy.work(found.work)
             return self._ended(copy, error, before, host)
         finally:
             found.close()
 
-    def _begin(self, host: str, frame: f.Exec, part: str = "") -> Copy:
+    def _begin(self, host: str, frame: f.Exec, part: str) -> Copy:
         is_new = (host, part) not in self._sessions
         frame = frame.replace(confirm=self._line.confirm)
         session = self._session(host, frame.replace(id=1), part)
-        copy = Copy(session, frame, self._pace, is_sent=is_new)
+        pace = (
+            None if self._goal.host is not None and part == _GIVING else self._pace
+        )  # each byte counts once
+        copy = Copy(session, frame, pace, is_sent=is_new)
         self._running.append(copy)
         return copy
 
@@ -178,12 +182,13 @@ class Copies:
         return code
 
     def _result(self, copy: Copy) -> Result:
+        result = copy.result()
         self._running.remove(copy)
-        return copy.result()
+        return result
 
     # --- hosts --------------------------------------------------------------------------------
 
-    def _session(self, host: str, first: f.Exec | f.Query, part: str = "") -> Session:
+    def _session(self, host: str, first: f.Exec | f.Query, part: str) -> Session:
         """Return the connection to a host; one that is made takes this frame along."""
         if (host, part) not in self._sessions:
             target = self._target(host)

@@ -12,6 +12,7 @@ import threading
 
 from rexec.client.command import Command
 from rexec.client.streams import FdSink, FdSource, MemorySink, NullSink
+from rexec.copying.place import reason
 from rexec.copying.stream import Reader, Writer
 from rexec.errors import RexecError
 from rexec.protocol import frames as f
@@ -63,6 +64,10 @@ class Joint:
             work(Reader(self._reading, self._pace), Writer(self._writing, self._pace))
         except RexecError as error:
             return error
+        except BrokenPipeError:  # of our own stdout
+            raise
+        except OSError as error:
+            return RexecError(reason(error))
         finally:
             self.part()
         return None

@@ -31,10 +31,11 @@ _WORKING = 0o700  # mode of a directory as long as it is not complete
 class _Level:
     """A directory that is being filled; `folder` is -1 in one that was refused."""
 
-    __slots__ = ("folder", "name", "record")
+    __slots__ = ("folder", "is_new", "name", "record")
 
-    def __init__(self, folder: int, name: bytes, record: r.Directory) -> None:
+    def __init__(self, folder: int, name: bytes, record: r.Directory, *, is_new: bool) -> None:
         self.folder = folder
+        self.is_new = is_new
         self.name = name
         self.record = record
 
@@ -141,24 +142,26 @@ class Receiver:
             raise RemoteProtocolError("a directory, where a file was asked for")
         if len(self._levels) >= COPY_DEPTH:
             raise RemoteProtocolError(f"more than {COPY_DEPTH} directories in one another")
-        folder = -1
+        folder, is_new = -1, False
         if not self._is_dropping:
             try:
                 self._be_allowed(record.name)
-                folder = self._open(name)
+                folder, is_new = self._open(name)
             except OSError as error:
                 self._refuse(self._number, record.name, reason(error))
-        self._levels.append(_Level(folder, name, record))
+        self._levels.append(_Level(folder, name, record, is_new=is_new))
 
-    def _open(self, name: bytes) -> int:
-        """Make a directory, or take one that is there, and return its descriptor."""
+    def _open(self, name: bytes) -> tuple[int, bool]:
+        """Make a directory, or take one that is there; return its descriptor, and whether it is new."""
         above = self._folder
+        is_new = True
         try:
             os.mkdir(name, _WORKING, dir_fd=above)
         except FileExistsError:
             if self._terms.new:
                 raise
-        return os.open(name, _INTO, dir_fd=above)
+            is_new = False
+        return os.open(name, _INTO, dir_fd=above), is_new
 
     def _leave(self) -> None:
         level = self._levels[-1]
@@ -173,10 +176,11 @@ class Receiver:
 
     def _finish(self, level: _Level) -> None:
         """Give a directory its mode and times, now that nothing more comes into it."""
-        try:
-            os.fchmod(level.folder, self._terms.mode(level.record.mode))
-        except PermissionError:
-            pass  # it was there, and is another's, or its disk knows no modes
+        if level.is_new:
+            try:
+                os.fchmod(level.folder, self._terms.mode(level.record.mode))
+            except PermissionError:
+                pass  # its disk knows no modes
         if self._terms.times:
             times = r.from_time(level.record.accessed), r.from_time(level.record.modified)
             os.utime(level.folder, ns=times)

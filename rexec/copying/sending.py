@@ -73,7 +73,11 @@ class Sender:
         self._writer.put(r.File(b"", _MODE, None, 0, 0, 0, r.Ask.GO))
         if self._answer() is not None:
             self._writer.put(r.From(0))
-            self._send_unknown(descriptor, b"")
+            try:
+                self._send_unknown(descriptor, b"")
+            except OSError as error:
+                self._fail((), reason(error))
+                self._writer.put(r.Broken(reason(error)))
         self._finish()
 
     def _finish(self) -> None:
@@ -293,7 +297,7 @@ class Sender:
             case r.Refused():
                 self.failed += 1
                 self._watch.refused(answer.path, answer.message)
-                if answer.number == self._number or answer.number in self._above:
+                if answer.number in (self._number, self._number + 1, *self._above):  # it may be ahead by one
                     self._refused.add(answer.number)
             case r.Done():
                 self._is_done = True

@@ -56,10 +56,12 @@ def test_a_tree_goes_into_one_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "from" / "both").write_text("later")
     (tmp_path / "to" / "sub" / "old").write_text("old")
     (tmp_path / "to" / "both").write_text("earlier")
+    (tmp_path / "to" / "sub").chmod(0o770)
     copy(tmp_path / "from", tmp_path / "to")
     assert (tmp_path / "to" / "sub" / "old").read_text() == "old"
     assert (tmp_path / "to" / "sub" / "new").read_text() == "new"
     assert (tmp_path / "to" / "both").read_text() == "later"
+    assert stat.S_IMODE((tmp_path / "to" / "sub").stat().st_mode) == 0o770
 
 
 def test_mode_is_kept_but_for_the_umask_and_times_if_asked(tmp_path: Path) -> None:

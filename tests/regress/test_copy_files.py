@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,17 @@ def test_standard_streams_are_files_too(rooms: Rooms) -> None:
     done = rooms.copy(rooms.at(rooms.out / "piped"), "-")
     assert done.stdout == data
     assert done.stderr == b""
+
+
+def test_a_stdout_that_is_full_is_told(rooms: Rooms) -> None:
+    (rooms.out / "file").write_bytes(bytes(100_000))
+    words = rooms.words(rooms.at(rooms.out / "file"), "-")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, env=rooms.host.environment(), check=False
+        )
+    assert (done.returncode, done.stderr.count(b"\n")) == (255, 1)
+    assert b"no space left on device" in done.stderr
 
 
 def test_modes_and_times(rooms: Rooms) -> None:
