@@ -153,11 +153,11 @@ def _set(line: CopyLine, name: str, given: str | None, rest: list[str]) -> None:
 
 def spot(word: str) -> Spot:
     """Return what a word names. Raises `UsageError`."""
-    user, at, bracketed = word.partition("@") if "[" in word else ("", "", word)
-    if bracketed.startswith("[") and "]:" in bracketed and "/" not in user and ":" not in user:
-        inside, _, path = bracketed[1:].partition("]:")
-        host = f"[{inside}]" if inside.count(":") > 1 and not inside.startswith(("[", "unix:")) else inside
-        return Spot(word, f"{user}{at}{host}", os.fsencode(path))
+    user, bracket, rest = word.partition("[")
+    inside, closed, path = rest.partition("]:")
+    if bracket and closed and (not user or (user.endswith("@") and "/" not in user and ":" not in user)):
+        is_bare = inside.count(":") > 1 and not inside.startswith(("[", "unix:"))  # an IPv6 address
+        return Spot(word, user + (f"[{inside}]" if is_bare else inside), os.fsencode(path))
     before, colon, path = word.partition(":")
     if not colon or not before or "/" in before:
         return Spot(word, None, os.fsencode(word))
