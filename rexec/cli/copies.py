@@ -31,6 +31,9 @@ _STDIN, _STDOUT = 0, 1
 # A host that copies to itself is connected twice: each connection has its own pump.
 _GIVING, _TAKING = "giving", "taking"
 
+_HINTED = (1, 126)  # exit codes after which a * may have been meant as a shell has it
+_SIGNS = (b"*", b"?", b"[")
+
 
 class Copies:
     """Copies each source; what goes wrong with one is told, and the next is tried."""
@@ -94,7 +97,10 @@ class Copies:
         to = errand.local_target(self._goal.path, errand.name_of(source.path), many=many)
         self._watch.aim(source.word, source.word)
         found = errand.getting(source.path, to, self._habits, self._watch)
-        return self._run(source.host, _GIVING, found)
+        code = self._run(source.host, _GIVING, found)
+        if code in _HINTED and any(sign in source.path for sign in _SIGNS):
+            self._say("hint: nothing is expanded at the host; -r copies a directory")
+        return code
 
     def _put(self, source: Spot) -> int:
         goal = self._goal

@@ -225,6 +225,8 @@ def test_what_is_not_there_or_cannot_be_read_is_told_on_a_line_each(rooms: Rooms
         "rexec-cp: nothing: no such file or directory",
         "rexec-cp: neither: no such file or directory",
     ]
+    done = rooms.copy(rooms.at(rooms.out / "*.log"), ".", code=1)
+    assert b"hint: nothing is expanded at the host" in done.stderr
     (rooms.out / "tree").mkdir()
     done = rooms.copy(rooms.at(rooms.out / "tree"), ".", code=1)
     assert b"is a directory (-r copies it)" in done.stderr

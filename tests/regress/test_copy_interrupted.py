@@ -12,11 +12,11 @@ import pytest
 
 from rexec.limits import COPY_KEEP
 from rexec.protocol import frames as f
-from tests.regress.conftest import PATIENCE, Host, only_child_of, wait_until
+from tests.regress.conftest import PATIENCE, Host, wait_until
 from tests.regress.copying import Rooms, parts
 
-SLOW = ("-l", "64000")  # Kbit/s: 8 MB/s, a second for what follows
-DATA = random.Random(7).randbytes(8_000_000)
+SLOW = ("-l", "24000")  # Kbit/s: 3 MB/s, four seconds for what follows
+DATA = random.Random(7).randbytes(12_000_000)
 
 
 def bytes_of_the_last_end(host: Host) -> int:
@@ -25,11 +25,29 @@ def bytes_of_the_last_end(host: Host) -> int:
     return int(found[1])
 
 
+def size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def child_that_has(runner: int, path: Path) -> int:
+    """The child of a process that has a file open, or 0."""
+    for child in Path(f"/proc/{runner}/task/{runner}/children").read_text().split():
+        try:
+            if str(path) in map(os.readlink, Path(f"/proc/{child}/fd").iterdir()):
+                return int(child)
+        except OSError:  # it has ended
+            continue
+    return 0
+
+
 def killed_in_the_middle(rooms: Rooms, folder: Path, *words: str | Path, number: int) -> Path:
     """Kill a slow copy once a part worth keeping is there; return the part."""
     before = rooms.host.count(" end ")
     copying = rooms.popen(*SLOW, *words)
-    wait_until(lambda: any(part.stat().st_size > COPY_KEEP for part in parts(folder)), "a part is there")
+    wait_until(lambda: any(size_of(part) > COPY_KEEP for part in parts(folder)), "a part is there")
     copying.send_signal(number)
     copying.communicate(timeout=PATIENCE)
     assert copying.returncode == -number
@@ -97,8 +115,9 @@ def test_the_child_that_copies_is_fenced_in_and_has_nothing_of_the_server(rooms:
     """security.md, Environment and inheritance: the server's own descriptors must not reach a child."""
     (rooms.out / "a").write_bytes(DATA)
     with rooms.popen("-l", "8000", rooms.at(rooms.out / "a"), ".") as copying:
-        wait_until(lambda: parts(rooms.here), "the copy is under way")
-        child = only_child_of(rooms.host.runner_pid())
+        runner = rooms.host.runner_pid()
+        wait_until(lambda: child_that_has(runner, rooms.out / "a"), "the copy is under way")
+        child = child_that_has(runner, rooms.out / "a")
         status = Path(f"/proc/{child}/status").read_text()
         assert re.search(r"NoNewPrivs:\s+1", status)
         assert re.search(r"Seccomp:\s+2", status)
