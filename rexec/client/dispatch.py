@@ -275,7 +275,7 @@ class Dispatch:
         else:
             command.source = None
             self.finish(command)
-            if source.takes_no_more(command.sinks[Stream.STDOUT]):
+            if source.ends_all:
                 self.closed_sink = command
         return True
 

@@ -164,14 +164,11 @@ class Source:
     """Gives a command's input."""
 
     descriptor = -1  # to be polled before each read, or -1: can be read at any time
+    ends_all = False  # whoever gives no more reads no more either
 
     def read(self, room: int) -> bytes:
         """Return some bytes, at most `room`; none means the end."""
         raise NotImplementedError
-
-    def takes_no_more(self, sink: Sink) -> bool:
-        """Whether, at the end, it is clear that nobody reads this sink either."""
-        return False
 
 
 class NoSource(Source):
@@ -207,16 +204,8 @@ class FdSource(Source):
         except OSError:
             return b""
 
-    def takes_no_more(self, sink: Sink) -> bool:
-        """One socket for both ways that its other end has closed, and not only stopped to write to."""
-        import select
 
-        try:
-            ours, theirs = os.fstat(self.descriptor), os.fstat(sink.descriptor)
-        except OSError:
-            return False
-        if not stat.S_ISSOCK(ours.st_mode) or not os.path.samestat(ours, theirs):
-            return False
-        poll = select.poll()
-        poll.register(self.descriptor, 0)
-        return any(events & select.POLLHUP for _, events in poll.poll(0))
+class CarriedSource(FdSource):
+    """Reads what somebody sends who is gone for good at its end."""
+
+    ends_all = True

@@ -24,12 +24,18 @@ PROGRAM = "rexec-ssh"
 FAILED = 255
 
 
-def main() -> NoReturn:
+def carry() -> NoReturn:
+    """Do the same for a client whose connection passes here: when that is gone, all is over."""
+    main(carries=True)
+
+
+def main(*, carries: bool = False) -> NoReturn:
     """Run the command line and exit with a code as ssh's."""
     _occupy()
     settings: Settings | None = None
     try:
         settings = parse(sys.argv[1:])
+        settings.carries = carries
         code = run(settings)
     except RexecError as error:
         if settings is None or not settings.quiet:

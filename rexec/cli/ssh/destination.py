@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rexec.transport.passage import Via
 
 ACCEPT = "-o StrictHostKeyChecking=accept-new"
-OURSELVES = "from rexec.cli.ssh import main; main()"
+OURSELVES = "from rexec.cli.ssh import carry; carry()"
 
 
 def target_of(settings: Settings) -> Target:

@@ -8,6 +8,7 @@ from rexec.cli.oneshot import OneShot
 from rexec.cli.options import Line
 from rexec.cli.ssh.destination import target_of
 from rexec.cli.ssh.request import offered
+from rexec.client.streams import CarriedSource
 from rexec.errors import UsageError
 from rexec.protocol.frames import Form
 
@@ -15,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rexec.cli.ssh.settings import Settings
     from rexec.client.result import Result
+    from rexec.client.streams import Source
 
 FAILED = 255
 # What ssh would have passed on from the far side is said however quiet the client has to be.
@@ -30,6 +32,10 @@ class Direct(OneShot):
         self.form = Form.SUBSYSTEM if settings.is_subsystem else Form.STRING
         super().__init__(line)
         self.offered = offered(settings, os.environ)
+        self._carries = settings.carries
+
+    def _source(self) -> Source | None:
+        return CarriedSource(0) if self._carries else super()._source()
 
     def _finish(self, result: Result) -> int:
         super()._finish(result)

@@ -41,6 +41,7 @@ class Settings:
         self.set_env: list[str] | None = None
         self.text = ""  # all words of the command, as it is sent
         self.gets_terminal = False
+        self.carries = False  # the connection of another client, which started this one
         # a connection for several commands
         self.master: str | None = None  # no, yes or auto
         self.control_path: str | None = None

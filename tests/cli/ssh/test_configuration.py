@@ -145,7 +145,7 @@ def test_a_way_through_other_hosts() -> None:
     found = where("-J", "u@a:1,b,ssh://[::1]:2", "-v", "-oBatchMode=yes", "-F", "none", "h")
     assert found.via is not None
     assert found.via.argv[3:] == [
-        "from rexec.cli.ssh import main; main()",
+        "from rexec.cli.ssh import carry; carry()",
         *("-v", "-F", "none", "-o", "BatchMode=yes", "-J", "u@a:1,b", "-o", "ControlPath=none", "-T"),
         *("-p", "2", "--", "::1", "nc", "h", "5512"),
     ]
