@@ -55,6 +55,7 @@ class Journal:
         self._unsigned = 0  # records since the last checkpoint
         self._due: float | None = None  # when the oldest of them has waited long enough
         self._lost = 0
+        self._wrote = False
         self._torn = False  # half a record stands behind `_size`
         self._found: list[Found] = []
         self._lock = segments.lock(directory)
@@ -152,17 +153,21 @@ class Journal:
     def begin(self, key: PrivateKey | None, **fields: object) -> None:
         """Write that a run begins, with what was found at the opening."""
         self.key = key
+        self._tell_found()
+        self.write("start", **fields)
+        self.checkpoint("start")
+
+    def _tell_found(self) -> None:
         for found in self._found:
             self.write(found.event, **found.fields)
         self._found.clear()
-        self.write("start", **fields)
-        self.checkpoint("start")
 
     def write(self, event: str, **fields: object) -> int:
         """Write a record; return its number, 0 where it could not be written (`trouble` says why).
 
         A key that is a reserved word is given with an underscore behind it.
         """
+        self._wrote = True
         if self._lost and not self._put("gap", {"lost": self._lost, "why": self.trouble}):
             self._lost += 1
             return 0
@@ -292,9 +297,19 @@ class Journal:
         self._begun = self.head.seq + 1
 
     def close(self, why: str) -> None:
-        """Write that the run ends, sign, and let the next server in."""
-        self.write(STOP, why=why)
-        self.checkpoint(STOP)
+        """Write that the run ends, sign, and let the next server in.
+
+        A run that never began says nothing but what it found.
+        """
+        self._tell_found()
+        if self._wrote:
+            self.write(STOP, why=why)
+            self.checkpoint(STOP)
+        elif not self._size and not self.head.seq:
+            try:
+                os.unlink(self._path)  # nothing was ever served here, and an empty log shows nothing
+            except OSError:
+                pass
         self.forget()
 
     def forget(self) -> None:

@@ -52,9 +52,19 @@ def _places(path: str | None) -> list[str]:
         names = sorted(name for name in os.listdir(home) if name == "audit" or name.startswith("audit-"))
     except OSError:
         names = []
-    if not names:
+    places = [os.path.join(home, name) for name in names]
+    places = [place for place in places if _is_log(place)]
+    if not places:
         raise ConfigError(f"{home}: no audit log here", hint="name its directory, or the home by --home")
-    return [os.path.join(home, name) for name in names]
+    return places
+
+
+def _is_log(place: str) -> bool:
+    """Tell whether a directory holds more than what a server leaves that never served."""
+    try:
+        return any(name != segments.LOCK for name in os.listdir(place))
+    except OSError:
+        return True  # to be told by whoever reads it
 
 
 # --- verify --------------------------------------------------------------------------------------
@@ -148,9 +158,12 @@ def _verify(
 
 def _files(path: str) -> list[str]:
     try:
-        return segments.files_of(path)
+        found = segments.files_of(path)
     except OSError as error:
         raise segments.refused(path, error) from None
+    if not found and not os.path.lexists(os.path.join(path, segments.HEAD)):  # a head knows of a log
+        raise ConfigError(f"{path}: no audit log here", hint="an audit log stands in HOME/audit")
+    return found
 
 
 def _summary(report: Report, signers: frozenset[str] | None, is_running: bool) -> list[str]:

@@ -47,9 +47,13 @@ class Evidence:
         self.required = required
         self._log = log
         self._key: PrivateKey | None = None
+        self._begun = False
 
     def begin(self, held: Holdings) -> None:
-        """Write that the server starts."""
+        """Write that the server starts, the first time that it is said."""
+        if self._begun:
+            return
+        self._begun = True
         if self.journal is not None:
             policy = held.policy
             self._key = held.host_key()

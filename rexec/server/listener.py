@@ -22,6 +22,7 @@ from rexec.limits import BACKLOG, PARTING
 from rexec.server.certificate import certified_key
 from rexec.server.desk import Desk
 from rexec.server.greet import Greeting
+from rexec.server.orders import Stopping
 from rexec.transport.dial import name_of, words
 from rexec.transport.link import Buffers, Link
 from rexec.transport.tls import TlsLayer, server_context
@@ -109,7 +110,7 @@ class Listener:
             server = await self._listen(listening)
             self._servers.append(server)
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._stop)
+            self._loop.add_signal_handler(number, self._stop, number)
         self._loop.add_signal_handler(signal.SIGHUP, self.reload)
         for listening in sockets:  # last: who reads this may send a signal
             self._announce(listening)
@@ -196,10 +197,11 @@ class Listener:
             self._reload_again = False
             self.reload()
 
-    def _stop(self) -> None:
+    def _stop(self, number: signal.Signals) -> None:
         if self.draining:
             self._end_now()
             return
+        self.desk.order(Stopping(number.name))
         self.draining = True
         self.log.event("drain", sessions=len(self.sessions), commands=self.desk.running)
         for server in self._servers:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import array
 import errno
 import os
+import select
 import socket
 import struct
 from collections import deque
@@ -147,6 +148,16 @@ class Bound(Message, code=10):
     name: text
 
 
+class Opened(Message, code=20):
+    """Every socket is open: the run begins, and its log; answered by `Ready`."""
+
+
+class Stopping(Message, code=21):
+    """The listener was told to stop, by this signal."""
+
+    signal: text
+
+
 # --- reports: runner to listener -----------------------------------------------------------------
 
 
@@ -261,6 +272,13 @@ class Escaped(Message, code=41):
     message: text
 
 
+class Ready(Message, code=48):
+    """The log of the run has begun."""
+
+
+STOP_SIGNALS = frozenset(("SIGTERM", "SIGINT"))
+
+
 class OrderSocket:
     """One end of the socket between the two processes; the runner's takes no descriptors."""
 
@@ -341,6 +359,13 @@ class OrderSocket:
             raise ConnectionLost("the other process is gone")
         self._received += data
         yield from self._messages()
+
+    def wait(self) -> Message:
+        """Wait for one message; raises `ConnectionLost`."""
+        while True:
+            select.select([self], [], [])
+            for message in self.receive():
+                return message
 
     def take_descriptors(self) -> list[int]:
         """Return the descriptors of the message at hand: fewer than were sent where we may open no more."""

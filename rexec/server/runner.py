@@ -62,6 +62,7 @@ class Runner:
         evidence: Evidence,
         socket_files: SocketFiles,
     ) -> None:
+        self.why = "the listener is gone"  # for the log, at the end
         self._link = link
         self._socket_files = socket_files
         self._held = holdings
@@ -132,6 +133,8 @@ class Runner:
         self._starting.end_all(Cause.LOST)
 
     def _obey(self, message: Message) -> None:
+        if not isinstance(message, orders.Bound):  # all sockets are open, whatever it says
+            self._evidence.begin(self._held)
         match message:
             case orders.Judge():
                 self._judge(message)
@@ -157,6 +160,12 @@ class Runner:
                 self._adopt(message.refusal)
             case orders.Bound():
                 self._socket_files.note(message.name)
+            case orders.Opened():
+                self._link.send(orders.Ready())
+            case orders.Stopping():
+                if message.signal not in orders.STOP_SIGNALS:
+                    raise RemoteProtocolError("no signal stops a server but TERM and INT")
+                self.why = message.signal
             case _:
                 raise RemoteProtocolError(f"{type(message).__name__} is not an order")
 

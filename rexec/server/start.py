@@ -18,7 +18,7 @@ from rexec.server import evidence
 from rexec.server.confinement import account_of, confine, load_all
 from rexec.server.holdings import take
 from rexec.server.keeper import keep
-from rexec.server.orders import Bound, OrderSocket
+from rexec.server.orders import Bound, Opened, OrderSocket
 from rexec.server.runner import Runner, settle
 from rexec.server.socketfile import SocketFiles
 
@@ -52,6 +52,8 @@ def listen(settings: Settings, offer: Offer, link: OrderSocket, account: Account
         sockets.append(bind(address))
         if address.path:
             link.send(Bound(address.path))
+    link.send(Opened())
+    link.wait()  # whoever is served from now on is served by a run that stands in the log
     load_all()
     confine(account, log)
     return asyncio.run(serve())
@@ -110,10 +112,10 @@ def _be_runner(
     code = 1
     try:
         settle()
-        records.begin(holdings)
         link = OrderSocket(end, takes_descriptors=False)
-        Runner(link, holdings, again, log, records, socket_files).run()
-        records.close("the listener is gone")
+        runner = Runner(link, holdings, again, log, records, socket_files)
+        runner.run()
+        records.close(runner.why)
         code = 0
     except RexecError as error:
         log.event("stop", why=f"runner: {error}")

@@ -149,6 +149,23 @@ def test_a_log_goes_on_in_another_file_when_one_is_full(make_host: Callable[...,
     assert audit(host, "verify", str(host.folder / names[0])).returncode == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_says_by_which_signal(make_host: Callable[..., Host], number: signal.Signals) -> None:
+    host = make_host("true\n").start()
+    host.stop(number)
+    wait_until(lambda: records(host)[-1].get("why") == "stop", "the log is signed at the stop")
+    assert last(host, "stop")["why"] == number.name
+
+
+def test_a_server_that_never_served_leaves_no_record(make_host: Callable[..., Host]) -> None:
+    host = make_host("true\n").start()
+    other = make_host("true\n")
+    assert "address already in use" in other.refuses(listen=(f"127.0.0.1:{host.port}",))
+    wait_until(lambda: not log_of(other).exists(), "the log is gone")
+    assert "no audit log here" in audit(other, "verify").stderr
+    assert audit(other, "verify", str(other.home)).returncode == 2
+
+
 def test_nobody_else_may_read_the_log(host: Host) -> None:
     modes = {path.name: path.stat().st_mode & 0o777 for path in (host.home / "audit").iterdir()}
     assert set(modes.values()) == {0o600}
