@@ -45,7 +45,7 @@ def test_output_comes_back_however_it_was_cut(data: bytes, step: int) -> None:
     text = "".join(text for _, text in events_of(lines))
     whole = data.decode(errors="replace")
     assert whole.startswith(text)
-    assert len(whole) - len(text) <= 1  # a character that is not complete may still come
+    assert len(whole) - len(text) <= 3  # of a character that is not complete three bytes may be here
 
 
 def test_without_a_terminal_a_line_feed_is_a_new_line() -> None:
