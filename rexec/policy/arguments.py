@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from rexec.limits import MATCHED_MAX
-from rexec.policy.wording import quoted
+from rexec.policy.wording import quoted, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ class Miss(NamedTuple):
 
     position: int
     expected: str
+    base: str = ""  # where a relative word was seen from, where a path was wanted
 
     def said(self, words: Sequence[str]) -> str:
         """Say it of these words: those that were matched, or what may be shown of them."""
@@ -166,7 +167,9 @@ class Miss(NamedTuple):
         word = quoted(words[self.position])
         if not self.expected:
             return f"extra argument {word}"
-        return f"argument {self.position} is {word}, not {self.expected}"
+        relative = self.base and words[self.position][:1] not in ("", "/", "-")
+        seen = f" (seen from {shown(self.base)})" if relative else ""
+        return f"argument {self.position} is {word}{seen}, not {self.expected}"
 
 
 def _are_too_many(patterns: Iterable[Pattern], words: Sequence[str]) -> bool:
@@ -239,7 +242,8 @@ def miss(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") -> 
     if at == len(words) and not reached:  # what may be left out is not missing
         needed = [want for want in tried[-1].wants(words, starts, base) if want.position == at]
         here = needed or here
-    return Miss(at, _either(list(dict.fromkeys(want.what.expected for want in here))))
+    seen = base if any(getattr(want.what, "place", None) for want in here) else ""
+    return Miss(at, _either(list(dict.fromkeys(want.what.expected for want in here))), seen)
 
 
 def _is_added(want: Want, words: Sequence[str]) -> bool:

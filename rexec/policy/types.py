@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rexec.limits import VALUE_MAX
-from rexec.policy.paths import is_glob, joined, matches, root_of
+from rexec.policy.paths import is_canonical, is_glob, joined, matches, root_of
 from rexec.policy.problems import Flaw
 from rexec.policy.regular import Irregular, automaton
 from rexec.policy.rules import PathCheck
@@ -227,8 +227,7 @@ def _re(spec: Spec) -> Type:
 def _path(spec: Spec) -> Type:
     glob = spec.argument
     if not glob or not is_glob(glob):
-        hint = "such as {path:/var/log/** ro}: * is one whole component, a last ** all that is beneath"
-        raise spec.flaw("path needs an absolute path in its only spelling", hint)
+        raise spec.flaw(_wrong_glob(glob or ""), _GLOB_HINT)
     if not is_printable(glob):
         raise spec.flaw("an argument is ASCII: no path could be beneath this")
     use = _modifier(spec, "ro", "rw")
@@ -238,6 +237,21 @@ def _path(spec: Spec) -> Type:
     place = Place(glob, kind, use == "rw" or kind == "new")
     what = {"file": "a file", "dir": "a directory", "new": "a new file", "": "a path"}[kind]
     return Type(spec.text, f"{what} {shown(glob)}", is_sound, (), place)
+
+
+_GLOB_HINT = "such as {path:/var/log/** ro}: * is one whole component, a last ** all that is beneath"
+
+
+def _wrong_glob(glob: str) -> str:
+    """Say what keeps a text from being the pattern of a path."""
+    if not glob:
+        return "path needs a path"
+    if not glob.startswith("/"):
+        return f"path needs an absolute path, and {quoted(glob)} is none"
+    if not is_canonical(glob):
+        what = "path needs the one spelling of a path: no //, . or .. in it, and no / at its end"
+        return f"{what}: {quoted(glob)}"
+    return f"path takes * and ** as whole components, ** at the end alone: {quoted(glob)}"
 
 
 def _modifier(spec: Spec, *choices: str) -> str:

@@ -78,7 +78,17 @@ def _wrong_place(permit: Permit) -> str | None:
         return astray(permit)
     except OSError:
         pass  # it is not there: no denial, but no start either
-    return next((why for check in permit.checks if (why := _wrong_path(check)) is not None), None)
+    for check in permit.checks:
+        why = _wrong_path(check)
+        if why is not None:
+            return why + _seen_from(check)
+    return None
+
+
+def _seen_from(check: PathCheck) -> str:
+    """Say from which directory a relative argument was seen; one that is hidden is not to be guessed."""
+    base = check.path.removesuffix("/" + check.shown)
+    return "" if base == check.path else f" (seen from {shown(base or '/')})"
 
 
 def located(check: PathCheck) -> tuple[str, bytes]:

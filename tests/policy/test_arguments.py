@@ -36,10 +36,17 @@ def row(text: str) -> tuple[Pattern, ...]:
     return read_patterns(scan(text), True, {"SET": ("a", "b")})
 
 
-def said(text: str, *words: str) -> str:
+def said(text: str, *words: str, base: str = "/") -> str:
     patterns = row(text)
     assert match(patterns, ["x", *words]) is None
-    return miss(patterns, ["x", *words]).said(["x", *words])
+    return miss(patterns, ["x", *words], base).said(["x", *words])
+
+
+def test_a_relative_word_is_told_with_the_directory_that_it_was_seen_from() -> None:
+    said_of = said("{path:/srv/** ro file}", "a", base="/root")
+    assert said_of == 'argument 1 is "a" (seen from /root), not a file /srv/**'
+    assert said("{path:/srv/** ro}", "/etc/x", base="/root") == 'argument 1 is "/etc/x", not a path /srv/**'
+    assert said("{int}", "a", base="/root") == 'argument 1 is "a", not a whole number'
 
 
 def test_a_literal_is_never_taken_for_a_free_tail() -> None:

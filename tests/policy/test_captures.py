@@ -132,7 +132,9 @@ def test_a_relative_path_is_seen_from_the_directory_of_the_command() -> None:
     assert permit(text, "cat", "x", cwd="b").checks[0].path == "/srv/a/b/x"
     assert permit(text, "cat", "/srv/x", cwd="/srv").checks[0].path == "/srv/x"
     assert "leads" not in denial(text, "cat", "../x")
-    assert denial(text, "cat", "x", cwd="/etc").endswith('(argument 1 is "x", not a path /srv/**)')
+    assert denial(text, "cat", "x", cwd="/etc").endswith(
+        '(argument 1 is "x" (seen from /etc), not a path /srv/**)'
+    )
     assert denial(text, "cat", "/srv/x", cwd="..").endswith('takes no directory ".."')
     assert denial("cat {path:/srv/**}\n    cwd /srv", "cat", "x", cwd="/srv").endswith("choose the directory")
 

@@ -133,6 +133,13 @@ def test_a_denial_names_the_rule_and_the_argument(root: Path) -> None:
     assert discharge(permit_of(f"cat {{path:{root}/** ro file}}\n", "cat", f"{root}/file")) is None
 
 
+def test_a_denial_names_where_a_relative_argument_was_seen_from(root: Path) -> None:
+    rules = f"cat {{path:{root}/** ro file}}\n    cwd {root}/dir\n"
+    assert discharge(permit_of(rules, "cat", "inner")) is None
+    why = discharge(permit_of(rules, "cat", "gone"))
+    assert why == f'cmds.txt:1: "gone": no such file (seen from {root}/dir)'
+
+
 def test_a_hidden_value_stays_hidden(root: Path) -> None:
     rules = f"cat {{f=path:{root}/** ro file}}\n    redact f\n"
     why = discharge(permit_of(rules, "cat", f"{root}/out"))
