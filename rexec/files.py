@@ -120,7 +120,12 @@ def create_public(path: str, data: bytes) -> None:
 
 def _create(path: str, data: bytes, mode: int) -> None:
     beside = f"{path}.{os.urandom(8).hex()}.tmp"
-    descriptor = _open(beside, _CREATE, PRIVATE)
+    try:
+        descriptor = os.open(beside, _CREATE, PRIVATE)
+    except OSError as error:
+        raise refused(path, error) from None  # by the name that people know
+    except ValueError:  # a NUL in it
+        raise ConfigError(f"{path}: is no path") from None
     try:
         _fill(descriptor, data, mode)
         # Unlike a rename, a link never takes the place of what is there: of two creators one wins,

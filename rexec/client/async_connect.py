@@ -141,7 +141,7 @@ async def _greet(greeting: Greeting, link: Link, door: Door, deadline: float) ->
             async with asyncio.timeout_at(deadline):
                 greeting.take(await door.more())
         except TimeoutError:
-            raise ConnectError("timed out waiting for the server's answer") from None
+            raise greeting.no_answer() from None
 
 
 def _step(steps: Steps) -> tuple[bytes, str | None]:

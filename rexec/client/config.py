@@ -84,7 +84,7 @@ def parse_config(text: str, name: str) -> Config:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}: {error}") from None
+        raise ConfigError(f"{name}:{_placed(str(error), text)}") from None
     config = Config()
     for table, content in tables.items():
         if table not in ("client", "hosts", "server") or not isinstance(content, dict):
@@ -112,6 +112,15 @@ def _checked(
         if isinstance(value, bool) and bool not in wanted:
             raise ConfigError(f"{where}: {key} is of another type")
     return content
+
+
+def _placed(message: str, text: str) -> str:
+    """Put the place that a TOML parser names at the end in front, as in all messages of ours."""
+    words, _, place = message.removesuffix(")").rpartition(" (at ")
+    line, _, column = place.removeprefix("line ").partition(", column ")
+    if not (line.isdecimal() and column.isdecimal()):  # "at end of document", or no place at all
+        line, column = str(text.count("\n") + 1), "1"
+    return f"{line}:{column}: {(words or message)[:1].lower()}{(words or message)[1:]}"
 
 
 def _line(text: str, key: str, table: str = "") -> int:

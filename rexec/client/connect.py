@@ -67,10 +67,10 @@ def _greet(greeting: Greeting, wire: Wire, deadline: float) -> str:
             deadline = time.monotonic() + greeting.target.connect_timeout
             wire.socket.settimeout(greeting.target.connect_timeout)
             wire.socket.sendall(data)
-        greeting.take(_receive(wire, deadline))
+        greeting.take(_receive(greeting, wire, deadline))
 
 
-def _receive(wire: Wire, deadline: float) -> memoryview | None:
+def _receive(greeting: Greeting, wire: Wire, deadline: float) -> memoryview | None:
     left = deadline - time.monotonic()
     if left > 0:
         wire.socket.settimeout(left)
@@ -79,4 +79,4 @@ def _receive(wire: Wire, deadline: float) -> memoryview | None:
         except ConnectionLost:
             if time.monotonic() < deadline:
                 raise
-    raise ConnectError("timed out waiting for the server's answer")
+    raise greeting.no_answer()

@@ -86,6 +86,12 @@ class Greeting:
             raise ConnectionLost("the server closed the connection")
         self.connection.receive_data(data)
 
+    def no_answer(self) -> ConnectError:
+        """Return the error for a server that says nothing, with the commonest reason."""
+        mute = not self.target.tls and self._hello is None
+        hint = "the server may speak TLS: leave --no-tls away" if mute else None
+        return ConnectError("timed out waiting for the server's answer", hint=hint)
+
     def steps(self) -> Steps:
         """Yield what to send, each time until more came; return the user that we are."""
         key = yield from self._server_key()

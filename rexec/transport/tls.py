@@ -152,4 +152,5 @@ def _check_end(error: ssl.SSLError) -> None:
 
 def reason(error: ssl.SSLError) -> str:
     """Return OpenSSL's reason in words."""
-    return (error.reason or str(error)).lower().replace("_", " ")
+    words = error.reason or str(error).removeprefix("[SSL] ").partition(" (_ssl.c")[0]
+    return words.lower().replace("_", " ")

@@ -28,7 +28,9 @@ WRONG = {
     "[hosts.web1]\nuser = 'a'\n\n[hosts.db]\ncwd = '/'\n": "5: unknown key 'cwd' in [hosts.db]",
     "[hosts]\nweb1 = 'x'\n": "2: [hosts.NAME] is a table of its own",
     "[server]\nlisten = 'a'\nprt = 1\n": "3: unknown key 'prt' in [server]",
-    "[client\n": "",
+    "[client\n": "1:8: expected",
+    "[client]\nport = \n": "2:8: invalid value",
+    "[client]\nuser = 'x": "2:",
 }
 
 

@@ -145,6 +145,12 @@ def test_unreachable_when_it_is_not_rexec(shared_host: Host) -> None:
     assert found["state"] in ("unreachable", "lost")
 
 
+def test_in_the_clear_to_a_server_that_waits_for_tls_the_way_out_is_named(shared_host: Host) -> None:
+    done = shared_host.run("true", options=("--no-tls", "--connect-timeout", "1s"))
+    assert done.returncode == 255
+    assert done.stderr.splitlines()[1] == b"rexec: hint: the server may speak TLS: leave --no-tls away"
+
+
 def test_untrusted(shared_host: Host, stranger: dict[str, str]) -> None:
     """cli.md: "`untrusted` (host key)"."""
     found = check(shared_host, "untrusted", 255, "true", env=stranger)
