@@ -70,6 +70,8 @@ def prepare(permit: Permit) -> tuple[Fence, Callable[[], int]]:
 
 
 def _end(*_: object) -> None:
+    for number in _ENDS:  # once: the second one would end the tidying up
+        signal.signal(number, signal.SIG_IGN)
     raise Ended
 
 

@@ -143,7 +143,10 @@ def limited(make_host: object, options: str) -> Rooms:
 
 
 def test_a_file_that_is_larger_than_the_limit_is_told(make_host: object) -> None:
-    rooms = limited(make_host, "    limit fsize=1M\n    umask 077\n")
+    rooms = limited(
+        make_host,
+        "    limit fsize=1M files=32\n    umask 077\n    noexec\n    nice 5\n    parallel 1\n",
+    )
     (rooms.here / "large").write_bytes(bytes(2 << 20))
     (rooms.here / "small").write_bytes(bytes(1000))
     done = rooms.copy("large", "small", rooms.at(rooms.into), code=1)
