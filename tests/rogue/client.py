@@ -14,7 +14,7 @@ from tests.regress.conftest import Host
 from tests.rogue import wire
 from tests.rogue.wire import Key
 
-PATIENCE = 30  # seconds until a test that waits for bytes gives up
+PATIENCE = 60  # seconds until a test that waits for bytes gives up
 
 
 def connect(host: Host) -> socket.socket:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.rogue import wire
-from tests.rogue.client import Rogue
+from tests.rogue.client import PATIENCE, Rogue
 from tests.rogue.conftest import Target
 
 RULES = """\
@@ -126,7 +126,7 @@ def test_frames_that_bring_no_bytes_are_silence(friend: Rogue) -> None:
         if found[0] == wire.EXIT:
             break
     assert cause_of(found[2]) == IDLE
-    friend.socket.settimeout(30)
+    friend.socket.settimeout(PATIENCE)
 
 
 def test_input_that_nobody_takes_is_silence(friend: Rogue) -> None:

@@ -351,7 +351,7 @@ def _children(target: Target) -> str:
 # --- the end of the server -----------------------------------------------------------------------
 
 
-@pytest.mark.timeout(30)  # before the keepalive would help
+@pytest.mark.timeout(40)  # before the keepalive would help
 @pytest.mark.parametrize("what", ["a command", "a question"])
 def test_who_reads_nothing_does_not_keep_the_server_from_stopping(
     make_target: Callable[..., Target], what: str

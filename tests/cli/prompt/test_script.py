@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from rexec.cli.prompt.script import Lines
-from tests.regress.conftest import PATIENCE, Host, processes_of
+from tests.regress.conftest import PATIENCE, Host, processes_of, wait_until
 
 
 def run(host: Host, script: str | bytes, *options: str) -> tuple[int, str, str]:
@@ -118,7 +118,7 @@ def test_ctrl_c_ends_the_command_and_the_script(shared: Host) -> None:
         client.send_signal(signal.SIGINT)
         assert client.wait(PATIENCE) == -signal.SIGINT  # 130 to a shell
         assert client.stdout.read() == b""
-        assert processes_of(leader) == []
+        wait_until(lambda: processes_of(leader) == [], "the command is gone")
 
 
 def test_a_script_ends_when_the_connection_does(host: Host) -> None:
