@@ -186,14 +186,14 @@ class OneShot:
 
     def _keep_receipt(self, path: str, command: Command, result: Result) -> Result:
         """Write the receipt; without one that holds, the command counts as lost."""
-        from rexec.client.receipt import check
+        from rexec.client.receipt import vouched
 
         assert self.session is not None
-        assert isinstance(command.last, f.Exit)
+        vouched(result, command, self.session.server_key, self.words)
+        if result.receipt is None:
+            return result
         try:
-            files.create_public(
-                path, check(command.receipt, self.session.server_key, self.words, command.last)
-            )
+            files.create_public(path, result.receipt)
         except RexecError as error:
             result.state, result.exit_code, result.error = "lost", 255, str(error)
         return result

@@ -49,6 +49,7 @@ class AsyncHost:
         env: Mapping[str | bytes, str | bytes] | None = None,
         cwd: Word | None = None,
         confirm: str | None = None,
+        receipt: bool = False,
         check: bool = False,
     ) -> Result:
         """Run a command to its end and return how it ended; every ending is a value.
@@ -57,6 +58,7 @@ class AsyncHost:
         command: TERM at once, KILL if that does not help.
         """
         exec_ = request(self._target, argv, env, cwd, timeout, stdin=input is not None, confirm=confirm)
+        exec_ = exec_.replace(receipt=receipt) if receipt else exec_
         given, out = source(input), outlets(stdout, stderr)
         try:
             command = await self._start(
@@ -67,6 +69,10 @@ class AsyncHost:
             raise
         await self._see_through(command, out.takers)
         result = command.result()
+        if receipt:
+            from rexec.client.receipt import vouched
+
+            vouched(result, command, self._session.server_key, exec_.words)
         return result.check(self._named(exec_.words[0])) if check else result
 
     async def popen(

@@ -50,6 +50,7 @@ class Host:
         env: Mapping[str | bytes, str | bytes] | None = None,
         cwd: Word | None = None,
         confirm: str | None = None,
+        receipt: bool = False,
         check: bool = False,
     ) -> Result:
         """Run a command to its end and return how it ended; every ending is a value.
@@ -57,12 +58,14 @@ class Host:
         `argv` reaches the program byte for byte. `input`: bytes, a descriptor or a file; None is
         empty. `stdout` and `stderr`: None for the result, a descriptor, a file, or a callable that
         takes bytes. `timeout` (seconds), `env` and `cwd` are asked of the server, within policy;
-        `confirm` is the text that a rule wants to be confirmed with.
+        `confirm` is the text that a rule wants to be confirmed with. `receipt`: the result carries what
+        the server signs about it, else it is `lost`.
 
         Raises `CommandError` with `check` unless the result is `ok`, `ConnectionLost` where there was
         no connection any more, `UsageError`, `TypeError`, and what a callable raises.
         """
         exec_ = request(self._target, argv, env, cwd, timeout, stdin=input is not None, confirm=confirm)
+        exec_ = exec_.replace(receipt=receipt) if receipt else exec_
         given, out = source(input), outlets(stdout, stderr)
         try:
             with self._engine.turn() as session:
@@ -72,6 +75,10 @@ class Host:
             raise
         self._see_through(command, out.takers)
         result = command.result()
+        if receipt:
+            from rexec.client.receipt import vouched
+
+            vouched(result, command, session.server_key, exec_.words)
         return result.check(self._named(exec_.words[0])) if check else result
 
     def popen(

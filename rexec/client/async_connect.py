@@ -133,7 +133,9 @@ async def _greet(greeting: Greeting, link: Link, door: Door, deadline: float) ->
     while True:
         data, user = await loop.run_in_executor(None, _step, steps)
         if user is not None:
-            return _settle(AsyncSession(link, greeting.connection, user), door)
+            session = AsyncSession(link, greeting.connection, user)
+            session.server_key = greeting.server_key
+            return _settle(session, door)
         if data:
             deadline = loop.time() + greeting.target.connect_timeout
             link.write(data)

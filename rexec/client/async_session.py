@@ -16,6 +16,7 @@ from rexec.transport.link import mapped
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rexec.auth.keys import PublicKey
     from rexec.client.command import Command
     from rexec.client.streams import Sink
     from rexec.protocol.connection import Connection
@@ -27,6 +28,7 @@ class AsyncSession(Dispatch):
 
     def __init__(self, link: Link, connection: Connection, user: str) -> None:
         super().__init__(connection, user)
+        self.server_key: PublicKey | None = None  # the one by which we know the server
         self._loop = asyncio.get_running_loop()
         self._link = link
         self._flowing = True

@@ -5,11 +5,13 @@ from __future__ import annotations
 from rexec.audit import receipt
 from rexec.audit.chain import Malformed
 from rexec.errors import TrustError
+from rexec.protocol.frames import Exit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rexec.auth.keys import PublicKey
-    from rexec.protocol.frames import Exit
+    from rexec.client.command import Command
+    from rexec.client.result import Result
 
 
 def check(data: bytes | None, key: PublicKey | None, words: tuple[bytes, ...], end: Exit) -> bytes:
@@ -36,3 +38,13 @@ def check(data: bytes | None, key: PublicKey | None, words: tuple[bytes, ...], e
                 f"the receipt says otherwise: {name} is {found.fields.get(name)!a}, not {value!a}"
             )
     return data
+
+
+def vouched(result: Result, command: Command, key: PublicKey | None, words: tuple[bytes, ...]) -> Result:
+    """Put its receipt into a result; a command that ended without one that holds counts as lost."""
+    if isinstance(command.last, Exit) and result.state != "lost":
+        try:
+            result.receipt = check(command.receipt, key, words, command.last)
+        except TrustError as error:
+            result.state, result.exit_code, result.error = "lost", 255, str(error)
+    return result

@@ -12,13 +12,15 @@ class Result:
     `state` is one of ok, failed, signal, timeout, denied, not_found, unreachable, untrusted,
     unauthenticated, lost, ended. `exit_code` is what ``rexec`` itself exits with; `signal` a name
     without SIG; `wall_s` seconds on the server; `rule` such as ``cmds.txt:4``. What has no meaning
-    is None. `stdout` and `stderr` are empty where the output went elsewhere.
+    is None. `stdout` and `stderr` are empty where the output went elsewhere. `receipt` is what the
+    server signed about it, where one was asked for and there is one.
     """
 
     __slots__ = (
         "error",
         "exit_code",
         "lingered",
+        "receipt",
         "rule",
         "signal",
         "state",
@@ -45,6 +47,7 @@ class Result:
         wall_s: float | None = None,
         rule: str | None = None,
         error: str | None = None,
+        receipt: bytes | None = None,
     ) -> None:
         self.state = state
         self.exit_code = exit_code
@@ -58,6 +61,7 @@ class Result:
         self.wall_s = wall_s
         self.rule = rule
         self.error = error
+        self.receipt = receipt
 
     @property
     def ok(self) -> bool:

@@ -6,7 +6,10 @@ import pytest
 
 from rexec.audit import receipt
 from rexec.auth.private import generate
-from rexec.client.receipt import check
+from rexec.client.command import Command
+from rexec.client.receipt import check, vouched
+from rexec.client.result import Result
+from rexec.client.streams import MemorySink
 from rexec.errors import TrustError
 from rexec.protocol.frames import Cause, Exit
 
@@ -48,3 +51,11 @@ def test_another_key_is_not_the_servers() -> None:
 def test_nothing_is_no_receipt(data: bytes | None) -> None:
     with pytest.raises(TrustError):
         check(data, KEY.public, WORDS, END)
+
+
+@pytest.mark.parametrize("paper", [None, b"", made(stdout=1)])
+def test_without_a_receipt_that_holds_a_command_counts_as_lost(paper: bytes | None) -> None:
+    command = Command(1, None, MemorySink(), MemorySink())
+    command.last, command.receipt = END, paper
+    result = vouched(Result("ok", 0), command, KEY.public, WORDS)
+    assert (result.state, result.exit_code, result.receipt) == ("lost", 255, None)

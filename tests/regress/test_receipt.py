@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 
 import pytest
 
+import rexec
 from tests.regress.conftest import Host
 from tests.regress.test_audit_log import audit
 
@@ -106,3 +108,23 @@ def test_a_receipt_of_another_server_is_refused_by_verify(make_host: Callable[..
     one.run("true", options=("--receipt", str(path)))
     done = audit(two, "verify", "--receipt", str(path))
     assert (done.returncode, "signed by" in done.stderr) == (2, True)
+
+
+def test_the_python_api_gives_receipts_too(host: Host) -> None:
+    """Issue 4: "Every finished command may come with a receipt signed by the host"."""
+    path = host.folder / "receipt.json"
+    with rexec.connect(host.address, home=host.home) as web:
+        result = web.run(["sh", "-c", "exit 3"], receipt=True)
+        assert (result.state, result.exit_code) == ("failed", 3)
+        assert web.run(["true"]).receipt is None
+        assert web.run(["touch", "x"], receipt=True).receipt is None
+    assert result.receipt is not None
+    path.write_bytes(result.receipt)
+    assert audit(host, "verify", "--receipt", str(path)).returncode == 0
+
+    async def again() -> rexec.Result:
+        async with await rexec.connect_async(host.address, home=host.home) as web:
+            return await web.run(["true"], receipt=True)
+
+    path.write_bytes(asyncio.run(again()).receipt or b"")
+    assert audit(host, "verify", "--receipt", str(path)).returncode == 0
