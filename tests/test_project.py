@@ -50,6 +50,9 @@ class EveryProgram:
     def is_directory(self, path: str) -> bool:
         return True
 
+    def is_there(self, path: str) -> bool:
+        return True
+
     def digest(self, path: str) -> None:
         return None
 

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 import click
 
+from rexec.cli.output import say
 from rexec.policy.diff import compare
 from rexec.policy.expand import expand
 from rexec.policy.explain import explain
@@ -29,11 +30,29 @@ def check_command(context: click.Context, file: str) -> None:
 
     Exits with 0 when there is nothing but notes, 1 with warnings, 2 with errors.
     """
+    rules = None
     try:
-        problems = disk.load(file, name=file).warnings
+        policy = disk.load(file, name=file)
+        problems, rules = policy.warnings, len(policy.rules)
     except PolicyRefused as refused:
         problems = refused.problems
-    context.exit(_print_problems(problems))
+    code = _print_problems(problems)
+    say("rexec-server", f"{neutral(file)}: {_summed(problems, rules)}")
+    context.exit(code)
+
+
+def _summed(problems: tuple[Problem, ...], rules: int | None) -> str:
+    """Say in a few words what was found; `rules` is None where the file is refused."""
+    counts = [
+        _counted(sum(problem.severity is severity for problem in problems), severity.value)
+        for severity in (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+    ]
+    found = ", ".join(filter(None, counts)) or "no problems"
+    return f"{'refused' if rules is None else _counted(rules, 'rule') or 'no rules'}: {found}"
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}" if count else ""
 
 
 def _print_problems(problems: tuple[Problem, ...]) -> int:

@@ -57,6 +57,9 @@ class Disk(Protocol):
     def is_directory(self, path: str) -> bool:
         """Tell whether `path` is a directory now."""
 
+    def is_there(self, path: str) -> bool:
+        """Tell whether anything has this name now."""
+
     def digest(self, path: str) -> str | None:
         """Compute the SHA-256 of a file, in hex; None where it cannot be read."""
 

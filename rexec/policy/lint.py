@@ -12,6 +12,7 @@ from rexec.policy.circumstances import is_bound
 from rexec.policy.dangers import dangers
 from rexec.policy.fences import needs
 from rexec.policy.forms import SHELL
+from rexec.policy.paths import root_of
 from rexec.policy.problems import Severity
 from rexec.policy.wording import quoted, shown
 
@@ -72,6 +73,28 @@ def _missing_directories(policy: Policy, disk: Disk) -> Iterator[Remark]:
         if rule.grant.run_as is not None and cwd is None and not disk.is_directory(home):
             text = f"the home of {quoted(rule.grant.run_as.name)}, {quoted(home)}, is not there to start in"
             yield Remark(rule, Severity.WARNING, text, "an indented line below it: cwd /")
+
+
+def _missing_places(policy: Policy, disk: Disk) -> Iterator[Remark]:
+    """Find what a rule names and the disk has not: a word that is wrong, or a place still to be made."""
+    for rule in policy.rules:
+        fence = rule.grant.fence
+        places = [
+            (f"confine {kind}", path)
+            for kind, paths in (("ro", fence.ro), ("rw", fence.rw))
+            for path in paths
+        ]
+        places += [("exec-only", path) for path in fence.exec_only or ()]
+        places += [
+            ("path", root_of(found.place.glob))
+            for pattern in rule.patterns
+            for found in pattern.types
+            if found.place
+        ]
+        for what, path in dict.fromkeys(places):
+            if not disk.is_there(path):
+                text = f"{what}: {quoted(path)} is not there"
+                yield Remark(rule, Severity.NOTE, text)
 
 
 def _values_in_quotes(policy: Policy, disk: Disk) -> Iterator[Remark]:
@@ -243,6 +266,7 @@ CHECKS = (
     _owned_programs,
     _other_digests,
     _missing_directories,
+    _missing_places,
     _values_in_quotes,
     _empty_fences,
     _powerful_accounts,

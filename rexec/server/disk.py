@@ -83,6 +83,16 @@ class LocalDisk:
         """Tell whether `path` is a directory now."""
         return os.path.isdir(path)
 
+    def is_there(self, path: str) -> bool:
+        """Tell whether anything has this name, or is where we may not look."""
+        try:
+            os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            pass
+        return True
+
     def digest(self, path: str) -> str | None:
         """Compute the SHA-256 of a file, in hex; None where it cannot be read."""
         try:

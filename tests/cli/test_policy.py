@@ -43,8 +43,18 @@ def explain(*arguments: str) -> int:
 
 
 def test_check_says_nothing_about_a_file_without_problems(listed, capsys) -> None:
-    assert check(listed("ls -l\n    timeout 10s\n")) == 0
-    assert capsys.readouterr().out == ""
+    path = listed("ls -l\n    timeout 10s\n")
+    assert check(path) == 0
+    assert capsys.readouterr() == ("", f"rexec-server: {path}: 1 rule: no problems\n")
+
+
+def test_check_sums_up_on_stderr(listed, capsys) -> None:
+    path = listed("ls\n    timeout 10s\nsh\n    timeout 1s\n")
+    assert check(path) == 1
+    assert capsys.readouterr().err == f"rexec-server: {path}: 2 rules: 1 warning, 2 notes\n"
+    path = listed("ls {inz}\n*\n")
+    assert check(path) == 2
+    assert capsys.readouterr().err == f"rexec-server: {path}: refused: 2 errors\n"
 
 
 def test_check_exits_with_0_for_notes(listed, capsys) -> None:

@@ -56,6 +56,9 @@ class FakeDisk:
     def is_directory(self, path: str) -> bool:
         return path != "/missing"
 
+    def is_there(self, path: str) -> bool:
+        return not path.startswith("/missing")
+
     def digest(self, path: str) -> str | None:
         return self.digests.get(path)
 

@@ -45,6 +45,20 @@ def test_a_missing_directory_is_a_warning() -> None:
     assert remarks("ls []\n    cwd /srv") == []
 
 
+@pytest.mark.parametrize(
+    ("rule", "what"),
+    [
+        ("ls ...\n    confine ro /missing/a /usr", 'confine ro: "/missing/a"'),
+        ("ls ...\n    confine rw /missing/a", 'confine rw: "/missing/a"'),
+        ("ls ...\n    exec-only /missing/a /bin/sh", 'exec-only: "/missing/a"'),
+        ("ls {path:/missing/*/x ro}", 'path: "/missing"'),
+    ],
+)
+def test_a_place_that_is_not_there_is_a_note(rule: str, what: str) -> None:
+    assert remarks(rule) == [f"1 note {what} is not there"]
+    assert remarks(rule.replace("/missing", "/srv")) == []
+
+
 def test_a_missing_home_is_a_warning_where_a_command_of_another_account_starts_in_it() -> None:
     disk = FakeDisk()
     disk.accounts["nobody", None] = Account("nobody", "/missing", 65534, 65534, (65534,))
