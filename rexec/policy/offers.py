@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rexec.policy.accept import Options
 from rexec.policy.arguments import wants
 from rexec.policy.types import Type
 
@@ -31,6 +32,13 @@ def offers(rule: Rule, words: Sequence[str], base: str = "/") -> tuple[Offer, ..
     """Say what a rule takes behind `words`, the command first; nothing where they do not fit."""
     open_ends = (want.what for want in wants(rule.patterns, words, base) if want.position == len(words))
     return tuple(dict.fromkeys(offer for what in open_ends for offer in _offers(what)))
+
+
+def roots_behind(rule: Rule, beginning: str) -> tuple[str, ...]:
+    """Say where the paths lie that may stand behind ``--long=`` in one word."""
+    lists = (pattern.options for pattern in rule.patterns if isinstance(pattern, Options))
+    found = (option for options in lists for option in options if option.name + option.joined == beginning)
+    return tuple(option.type.place.root for option in found if option.type and option.type.place)
 
 
 def _offers(what: Expectation) -> Iterator[Offer]:

@@ -2,24 +2,28 @@
 
 The words are offered by rules that the asker may use here and now, and by nobody else's. Names of files
 come from below the roots that such a rule names for its own paths, and no link leads out of them. The disk is
-read with the rights of this process, so that a rule for another account offers no names.
+read with the rights of the account that the command would have.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from rexec.limits import CHECK_PATIENCE
 from rexec.policy import paths
 from rexec.policy.arguments import reach
 from rexec.policy.circumstances import outside
 from rexec.policy.decide import base_of, candidates
-from rexec.policy.offers import offers
+from rexec.policy.offers import offers, roots_behind
 from rexec.policy.request import bytes_of, text_of
+from rexec.process.account import become, is_ours
+from rexec.process.bounded import answer_within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rexec.policy.request import Request
     from rexec.policy.rules import Policy, Rule
@@ -52,12 +56,32 @@ def complete(policy: Policy, request: Request) -> list[Choice]:
 def _choices(policy: Policy, rule: Rule, request: Request, words: list[str], begun: str) -> Iterator[Choice]:
     base = base_of(policy, rule, request)
     for offer in offers(rule, words, base):
-        if offer.kind == "word" and offer.text.startswith(begun):
+        is_begun = offer.text.endswith("=") and begun.startswith(offer.text)
+        if offer.kind == "path":
+            places = [(offer.text, "")]
+        else:
+            places = [(root, offer.text) for root in roots_behind(rule, offer.text)] if is_begun else []
+        if offer.kind == "word" and not places and offer.text.startswith(begun):
             yield Choice(offer.text, rule.about, offer.text.endswith("="))
-        elif offer.kind == "path" and rule.grant.run_as is None:
-            for name, is_directory in _names(offer.text, base, begun):
-                if is_directory or reach(rule.patterns, (*words, name), base) > len(words):
-                    yield Choice(f"{name}/" if is_directory else name, offer.about, is_directory)
+        for root, beginning in places:
+            for name, is_directory in _seen(policy, rule, root, base, begun.removeprefix(beginning)):
+                word = beginning + name
+                if is_directory or reach(rule.patterns, (*words, word), base) > len(words):
+                    yield Choice(f"{word}/" if is_directory else word, offer.about, is_directory)
+
+
+def _seen(policy: Policy, rule: Rule, root: str, base: str, begun: str) -> Iterable[tuple[str, bool]]:
+    """Give the paths as the account of the rule sees them, which a process of its own becomes."""
+    account = policy.account_of(rule)
+    if rule.grant.run_as is None or is_ours(account):
+        return _names(root, base, begun)
+
+    def look() -> bytes:
+        become(account)
+        return json.dumps(list(islice(_names(root, base, begun), WORDS_MAX))).encode()
+
+    answer = answer_within(CHECK_PATIENCE, look)
+    return [(name, is_directory) for name, is_directory in json.loads(answer)] if answer else []
 
 
 def _names(root: str, base: str, begun: str) -> Iterator[tuple[str, bool]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ RULES = """\
 true [-q --color={{auto|never}} --file={{text}}] {{start|stop}} {{u=UNIT}}
     about "Nothing at all"
 cat {{path:{root}/** file}}
+wc [--from={{path:{root}/** file}} --plain={{int}}]
 ls -- {{path:{root}/logs/*}}
     cwd {root}
 head {{path:{root}/one.txt}}
@@ -42,8 +44,10 @@ def offered(root: Path, *words: str, user: str = "alice", cwd: str | None = None
     return [choice.word for choice in choices(root, *words, user=user, cwd=cwd)]
 
 
-def choices(root: Path, *words: str, user: str = "alice", cwd: str | None = None) -> list[Choice]:
-    policy = parse(RULES.format(root=root), "cmds.txt", LocalDisk())
+def choices(
+    root: Path, *words: str, user: str = "alice", cwd: str | None = None, rules: str = RULES
+) -> list[Choice]:
+    policy = parse(rules.format(root=root), "cmds.txt", LocalDisk())
     request = Request(
         user=user, groups=frozenset(), words=words, peer="", connection="unix", now=2e9, pty_allowed=True,
         cwd=cwd,
@@ -90,6 +94,34 @@ def test_names_of_files_come_from_the_root_of_the_rule(root: Path) -> None:
         f"{root}/logs/a.log", f"{root}/logs/b.log", f"{root}/logs/deep/",
     ]  # fmt: skip
     assert offered(root, "head", "/") == [f"{root}/one.txt"]
+
+
+def test_names_of_files_are_offered_behind_an_equals_sign(root: Path) -> None:
+    assert offered(root, "wc", "--f") == ["--from="]
+    assert offered(root, "wc", "--from=") == [f"--from={root}/"]
+    assert offered(root, "wc", f"--from={root}/o") == [f"--from={root}/one.txt"]
+    assert offered(root, "wc", f"--from={root}/lo") == [f"--from={root}/logs/"]
+    assert offered(root, "wc", "--from=/etc/") == []
+    assert offered(root, "wc", "--plain=") == ["--plain="]
+    assert offered(root, "wc", "--plain=/") == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="root alone becomes somebody else")
+def test_names_are_those_that_the_account_of_the_rule_sees() -> None:
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place) / "open"
+        root.mkdir()
+        os.chmod(place, 0o755)
+        for name in ("open", "closed"):
+            (root / name).mkdir()
+            (root / name / "file").touch()
+        os.chown(root / "closed", 65534, 65534)
+        (root / "closed").chmod(0o700)
+        (root / "open").chmod(0o700)
+        rules = "cat {{path:{root}/** file}}\n    as nobody\n    cwd /\n"
+        seen = [choice.word for choice in choices(root, "cat", f"{root}/closed/", rules=rules)]
+        assert seen == [f"{root}/closed/file"]
+        assert choices(root, "cat", f"{root}/open/", rules=rules) == []
 
 
 def test_a_name_is_seen_from_the_directory_of_the_command(root: Path) -> None:
