@@ -31,15 +31,21 @@ def line(event: str, fields: dict[str, object]) -> str:
 class Log:
     """Writes lines to one descriptor, each with a single write, so that two processes can share it."""
 
-    __slots__ = ("_descriptor",)
+    __slots__ = ("_descriptor", "_verbose")
 
-    def __init__(self, descriptor: int = 2) -> None:
+    def __init__(self, descriptor: int = 2, *, verbose: bool = False) -> None:
         self._descriptor = descriptor
+        self._verbose = verbose
 
     def event(self, event: str, **fields: object) -> None:
         """Write one event; a reserved word as key is given with an underscore behind it."""
         named = {key.removesuffix("_"): value for key, value in fields.items()}
         self.text(line(event, named) + "\n")
+
+    def detail(self, event: str, **fields: object) -> None:
+        """Write what only those want to know who asked for more words."""
+        if self._verbose:
+            self.event(event, **fields)
 
     def text(self, text: str) -> None:
         """Write text as it is. A log that cannot be written is no reason to stop serving."""

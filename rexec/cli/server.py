@@ -34,6 +34,7 @@ _PLAIN = (
     "audit_dir",
     "audit_size",
     "user",
+    "verbose",
 )
 
 _UNITS = {"K": 1_000, "M": 1_000_000, "G": 1_000_000_000}  # the limit of a file, in the units of `ls -l`
@@ -63,6 +64,7 @@ _DIGITS_MAX = 15
 @click.option("--audit-dir", metavar="DIR", help="Where the audit log stands, instead of HOME/audit.")
 @click.option("--audit-size", metavar="SIZE", help="Size of one of its files (100M).")
 @click.option("--user", metavar="NAME", help="Who the process that holds the sockets becomes; for root only.")
+@click.option("-v", "--verbose", count=True, help="Log who connects and who is let in, too.")
 @click.option("--home", metavar="DIR", help="Where keys stand, instead of $REXEC_HOME or ~/.rexec.")
 @click.option("--config", metavar="FILE", help="Settings, instead of HOME/config.toml.")
 @click.version_option(__version__, prog_name=PROGRAM)
@@ -103,6 +105,7 @@ def _settings(options: dict[str, Any], *, provision: bool = True) -> Settings:
         audit=chosen["audit"] or AUDIT[0],
         audit_dir=chosen["audit_dir"] if options["audit_dir"] is None else options["audit_dir"],
         user=chosen["user"],
+        verbose=bool(chosen["verbose"]),
         audit_size=AUDIT_SIZE if chosen["audit_size"] is None else _size(str(chosen["audit_size"])),
     )
 

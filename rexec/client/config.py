@@ -55,6 +55,7 @@ _SERVER: dict[str, tuple[type, ...]] = {
     "audit": (str,),
     "audit_dir": (str,),
     "audit_size": (str, int),
+    "verbose": (bool,),
 }
 
 

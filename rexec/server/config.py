@@ -34,6 +34,7 @@ class Settings:
         "tls_cert",
         "tls_key",
         "user",
+        "verbose",
     )
 
     def __init__(
@@ -55,6 +56,7 @@ class Settings:
         audit_dir: str | None = None,
         audit_size: int = AUDIT_SIZE,
         user: str | None = None,
+        verbose: bool = False,
     ) -> None:
         self.allow_list = allow_list
         self.home = home
@@ -72,6 +74,7 @@ class Settings:
         self.audit_dir = audit_dir
         self.audit_size = audit_size
         self.user = user  # that the listener becomes
+        self.verbose = verbose
         self._check()
 
     def stay_on(self, listen: tuple[Address, ...]) -> Settings:

@@ -50,6 +50,7 @@ class Greeting:
     def opened(self) -> None:
         self._peer, self._ends = _ends(self._link)
         self._here = name_of(self._link.here)
+        self._listener.log.detail("connect", from_=self._peer or "unix", ends=self._ends)
         is_unix = self._link.tls is None and not self._peer
         if is_unix and peer_uid(self._link.socket) not in self._listener.uids:
             self._end(None, "another user's process on the socket")
@@ -117,6 +118,7 @@ class Greeting:
         self._link.write(self._connection.accept(f.Welcome(user, host_proof=host_proof)))
         self._done()
         session = Session(self._listener, self._link, self._connection, self._number, user)
+        self._listener.log.detail("welcome", from_=self._peer or "unix", user=user, ends=self._ends)
         self._listener.welcomed(session)
         session.follow()
 

@@ -64,7 +64,7 @@ def run(settings: Settings, again: Callable[[], Settings], be_listener: BeListen
 
     `again` gives the settings anew when they are to be read again.
     """
-    log = Log()
+    log = Log(verbose=settings.verbose)
     account = account_of(settings.user)
     holdings = take(settings, log)
     records = evidence.opened(settings, log)

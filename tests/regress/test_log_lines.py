@@ -116,6 +116,18 @@ def test_the_decision_stands_in_the_log_before_the_command_starts(make_host: Cal
         assert argv_of(allowed[-1]) == ["sh", "-c", f"cat {log}; : {number}"]
 
 
+@pytest.mark.parametrize("options", [(), ("-v",), ("-vv",)])
+def test_with_v_it_is_told_who_connects_and_who_is_let_in(
+    make_host: Callable[..., Host], options: tuple[str, ...]
+) -> None:
+    """cli.md: "rexec-server ... [-v]..."."""
+    host = make_host("true\n").start(*options)
+    assert host.run("true").returncode == 0
+    host.wait_for("^rexec-server: left ")
+    assert host.count("^rexec-server: connect from=127.0.0.1 ends=") == len(options)
+    assert host.count(r"^rexec-server: welcome from=127.0.0.1 user=\S+ ends=") == len(options)
+
+
 def test_a_line_says_who_from_where_by_which_rule(host: Host) -> None:
     """cli.md: "`allow|deny user= key= from= rule= argv=[...]`", "`end user= rule= status= bytes=`"."""
     host.run("seq", "3")
