@@ -66,7 +66,9 @@ def run_click(command: Command, program: str, arguments: Sequence[str] | None) -
         return report(program, error)
     except click.ClickException as error:
         words = error.format_message().rstrip(".")
-        return report(program, UsageError(words[:1].lower() + words[1:], hint=f"{program} --help"))
+        place = getattr(error, "ctx", None)  # the subcommand that was misunderstood
+        hint = f"{place.command_path if place else program} --help"
+        return report(program, UsageError(words[:1].lower() + words[1:], hint=hint))
     except click.Abort:
         say(program, "interrupted")
         return 130  # 128 + SIGINT

@@ -8,6 +8,7 @@ import pytest
 
 from rexec.cli.output import run_click
 from rexec.cli.policy import check_command, diff_command, expand_command, explain_command
+from rexec.cli.server import cli
 
 GOOD = """%path /usr/bin:/bin
 ls -l
@@ -46,6 +47,11 @@ def test_check_says_nothing_about_a_file_without_problems(listed, capsys) -> Non
     path = listed("ls -l\n    timeout 10s\n")
     assert check(path) == 0
     assert capsys.readouterr() == ("", f"rexec-server: {path}: 1 rule: no problems\n")
+
+
+def test_a_wrong_line_of_a_subcommand_is_told_where_its_help_is(capsys) -> None:
+    assert run_click(cli, "rexec-server", ["explain", "--what"]) == 2
+    assert capsys.readouterr().err.splitlines()[1] == "rexec-server: hint: rexec-server explain --help"
 
 
 def test_check_sums_up_on_stderr(listed, capsys) -> None:
