@@ -73,8 +73,12 @@ AGENT_TIMEOUT = 60.0  # seconds for an ssh-agent, which may ask its user before 
 CONNECT_TIMEOUT = 10.0  # seconds for address, TCP, TLS and the server's hello
 WRITE_HIGH_WATER = 512 * KIB  # bytes queued on a socket before its sources pause
 DRAIN = 10.0  # seconds that running commands have after SIGTERM
+ENTERING = 3.0  # of them, seconds for who came in before SIGTERM to prove who it is
+FIRST_WORD = 1.0  # seconds that who proved it just now has to ask for its first command meanwhile
 PARTING = 1.0  # seconds that last words have on their way out
 BACKLOG = 512  # pending connections of a listening socket
+ACCEPTS_AT_ONCE = 64  # connections that are accepted before those that are there have their turn
+ACCEPT_AGAIN = 0.5  # seconds until the next try where no descriptor was left
 DEFAULT_PORT = 5512
 
 # --- files -------------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ class Greeting:
     def _done(self) -> None:
         self._over = True
         self._deadline.cancel()
-        self._listener.strangers.discard(self)
+        self._listener.stranger_gone(self)
 
     def _end(self, reason: Farewell | None, why: str) -> None:
         if self._over:

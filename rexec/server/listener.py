@@ -18,9 +18,10 @@ from rexec import __version__
 from rexec.auth import publickey
 from rexec.auth.private import parse_private
 from rexec.errors import ConfigError, RexecError
-from rexec.limits import BACKLOG, PARTING
+from rexec.limits import BACKLOG, ENTERING, PARTING
 from rexec.server.certificate import certified_key
 from rexec.server.desk import Desk
+from rexec.server.door import Door
 from rexec.server.greet import Greeting
 from rexec.server.orders import Stopping
 from rexec.transport.dial import name_of, words
@@ -78,7 +79,7 @@ class Listener:
         self._reloading = False
         self._reload_again = False
         self._buffers = Buffers()
-        self._servers: list[asyncio.Server] = []
+        self._door: Door | None = None
         self._loop = asyncio.get_running_loop()
         self._stopped = self._loop.create_future()
         self._links: set[Link] = set()
@@ -106,9 +107,8 @@ class Listener:
     async def serve(self, sockets: list[socket.socket]) -> int:
         """Serve until told to stop; return the exit code."""
         self._loop.set_exception_handler(self._mishap)
-        for listening in sockets:
-            server = await self._listen(listening)
-            self._servers.append(server)
+        self._door = Door(sockets, self._accept, self.log)
+        self._door.open()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop, number)
         self._loop.add_signal_handler(signal.SIGHUP, self.reload)
@@ -118,13 +118,6 @@ class Listener:
         self.desk.close()
         await self._last_words()
         return 1 if self.failed else 0
-
-    async def _listen(self, listening: socket.socket) -> asyncio.Server:
-        if listening.family == socket.AF_UNIX:
-            return await self._loop.create_unix_server(self._accept, sock=listening, backlog=BACKLOG)
-        # Inherited by what is accepted: the last flight of a handshake never waits for an Ack.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return await self._loop.create_server(self._accept, sock=listening, backlog=BACKLOG)
 
     def _accept(self) -> Link:
         context = self.service.tls
@@ -163,8 +156,11 @@ class Listener:
 
     def welcomed(self, session: Session) -> None:
         self.sessions.add(session)
+
+    def stranger_gone(self, stranger: Greeting) -> None:
+        self.strangers.discard(stranger)
         if self.draining:
-            session.drain(now=False)
+            self._loop.call_soon(self.check_drained)  # it may be a session by then
 
     def left(self, session: Session) -> None:
         self.sessions.discard(session)
@@ -204,14 +200,20 @@ class Listener:
         self.desk.order(Stopping(number.name))
         self.draining = True
         self.log.event("drain", sessions=len(self.sessions), commands=self.desk.running)
-        for server in self._servers:
-            server.close()
-        for stranger in tuple(self.strangers):
-            stranger.leave()
+        if self._door is not None:
+            self._door.close()
+        self._loop.call_later(min(ENTERING, self.service.drain), self._no_more_strangers)
         self._loop.call_later(self.service.drain, self._end_now)
         self.check_drained()
 
+    def _no_more_strangers(self) -> None:
+        """Who came in before the end and has not proved by now who it is, is not waited for."""
+        for stranger in tuple(self.strangers):
+            stranger.leave()
+        self.check_drained()
+
     def _end_now(self) -> None:
+        self._no_more_strangers()
         for session in tuple(self.sessions):
             session.drain(now=True)
         self.check_drained()
@@ -222,7 +224,9 @@ class Listener:
             return
         for session in tuple(self.sessions):
             session.drain(now=False)
-        if self.sessions or self.desk.running or self._stopped.done():  # done by one that left just now
+        if self.sessions or self.strangers or self.desk.running or (self._door and self._door.coming):
+            return
+        if self._stopped.done():  # by one that left just now
             return
         self._stopped.set_result(None)
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rexec.errors import LocalProtocolError, RemoteProtocolError
-from rexec.limits import IDS_MAX, KEEPALIVE_IDLE, KEEPALIVE_TIMEOUT
+from rexec.limits import FIRST_WORD, IDS_MAX, KEEPALIVE_IDLE, KEEPALIVE_TIMEOUT
 from rexec.protocol import frames as f
 from rexec.protocol.frames import Cause, Farewell, Stream
 from rexec.server import orders
@@ -43,9 +43,11 @@ class Session:
         self._ids: dict[int, int] = {}  # Exec id -> hash of its contents, the latest IDS_MAX
         self._last_id = -1  # at and below it, what was asked is forgotten and only known to have been
         self._flowing = True
-        self._heard = self.loop.time()
+        self._heard = self._began = self.loop.time()
+        self._has_asked = False
         self._pinged = False
         self._timer = self.loop.call_later(KEEPALIVE_IDLE, self._keepalive)
+        self._first_word: asyncio.TimerHandle | None = None  # how long a stop waits for it
         link.owner = self
 
     # --- the link -----------------------------------------------------------------------------
@@ -138,12 +140,13 @@ class Session:
         if answer is not None:
             self.send(answer, channel)
             return
-        if self.listener.draining:
+        if self.listener.draining and self._has_asked:
             self.send(f.Exit(Cause.DRAINED, message="the server is stopping"), channel)
             return
         if self.desk.is_clogged:
             self.send(f.Denied("the server is busy"), channel)
             return
+        self._has_asked = True
         command = Command(self, channel, self.desk.number())
         self._commands[channel] = command
         order = orders.Start(
@@ -171,6 +174,7 @@ class Session:
         question = orders.Ask(
             self.number, self.desk.number(), frame.subject, frame.words, frame.pty, frame.cwd, frame.env
         )
+        self._has_asked = True
         self._asked.add(channel)
         self.desk.ask(question, lambda report: self._answered(channel, report))
 
@@ -213,16 +217,24 @@ class Session:
         due = KEEPALIVE_TIMEOUT if self._pinged else KEEPALIVE_IDLE - silence
         self._timer = self.loop.call_later(max(due, 0.1), self._keepalive)
 
-    def drain(self, *, now: bool) -> bool:
-        """Say goodbye to an idle client, end commands where it has to be `now`; True while some run."""
+    def drain(self, *, now: bool) -> None:
+        """Say goodbye to a client that waits for nothing; end its commands where it has to be `now`."""
         if now:
             self._asked.clear()
             self._answers.clear()
-        for command in tuple(self._commands.values()) if now else ():
-            command.leave(Cause.DRAINED)
+            for command in tuple(self._commands.values()):
+                command.leave(Cause.DRAINED)
+        elif self._may_speak_first():
+            return
         if not self._commands and not self._asked and not self._answers:
             self._part(Farewell.DRAINING, "the server is stopping")
-        return bool(self._commands)
+
+    def _may_speak_first(self) -> bool:
+        """Whether a client came in so lately that its first command may be on its way: it is not lost."""
+        left = 0.0 if self._has_asked else self._began + FIRST_WORD - self.loop.time()
+        if left > 0 and self._first_word is None:
+            self._first_word = self.loop.call_later(left, self.listener.check_drained)
+        return left > 0
 
     def _part(self, reason: Farewell, message: str) -> None:
         """Say why, and end the connection."""
@@ -241,6 +253,8 @@ class Session:
             return
         self.gone = True
         self._timer.cancel()
+        if self._first_word is not None:
+            self._first_word.cancel()
         self.log.event("left", user=self.user, running=len(self._commands), why=why)
         for command in tuple(self._commands.values()):
             command.abandon()

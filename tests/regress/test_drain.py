@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from rexec.client.config import Config, Wishes, resolve
+from rexec.client.connect import connect
+from rexec.client.identity import Signer, no_passphrase, signers
 from tests.regress.conftest import RULES, Host, processes_of, wait_until
 
 WAITING = "echo ready; read line; seq 50000; exit $line"
@@ -90,3 +98,53 @@ def test_nothing_new_is_started_on_an_old_connection(make_host: Callable[..., Ho
     assert host.count("rexec-server: allow ") == 1
     session.close()
     assert host.process.wait() == 0
+
+
+def test_who_was_let_in_before_the_signal_is_served(make_host: Callable[..., Host]) -> None:
+    """Issue 6: "a restart under load loses no request": a stranger, and one who has not asked yet."""
+    from rexec.client.streams import MemorySink
+    from rexec.protocol import frames as f
+
+    host = make_host().start("--drain", "1h", "--no-tls")
+    target = resolve(host.address, Wishes(str(host.home)), Config())
+    target.tls = False
+    signed = threading.Event()
+
+    def slow() -> Iterator[Signer]:
+        assert signed.wait(60)
+        yield from signers(str(host.home), (), {}, no_passphrase)
+
+    def enter() -> str:
+        session = connect(target, slow())  # it is let in by the server, and a stranger yet
+        out = MemorySink()
+        command = session.start(f.Exec(0, f.Form.ARGV, (b"true",)), None, out, MemorySink())
+        session.run(lambda: command.is_over)
+        session.close()
+        return command.result().state
+
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(enter)
+        pid = host.pid
+        wait_until(lambda: len(connections_of(pid)) == 1, "the stranger is in")
+        os.kill(pid, signal.SIGTERM)
+        host.wait_for("rexec-server: drain ")
+        signed.set()
+        assert late.result() == "ok"
+    assert host.process is not None
+    assert host.process.wait() == 0
+
+
+def test_a_stranger_who_says_nothing_is_not_waited_for(make_host: Callable[..., Host]) -> None:
+    """Issue 6: "drain with a deadline": not even for the time of its grace."""
+    host = make_host().start("--drain", "0.2s", "--grace", "1h")
+    with socket.create_connection(("127.0.0.1", host.port)):
+        wait_until(lambda: len(connections_of(host.pid)) == 1, "the stranger is in")
+        assert host.stop() == 0
+
+
+def connections_of(pid: int) -> list[str]:
+    """The sockets of a process that are one end of a TCP connection (state 01 of /proc/net/tcp)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    established = {f"socket:[{row[9]}]" for row in rows if row[3] == "01"}
+    links = [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
+    return [link for link in links if link in established]
