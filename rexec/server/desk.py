@@ -14,7 +14,8 @@ from rexec.server import orders
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rexec.server.orders import Message, OrderSocket
+    from rexec.server.orders import Message
+    from rexec.server.ordersocket import OrderSocket
 
 
 class Patron(Protocol):
@@ -51,6 +52,7 @@ class Desk:
         self._waiting: dict[int, Callable[[Message], None]] = {}
         self._consider: Callable[[orders.Offer], str] = lambda _: ""
         self._reloaded: Callable[[orders.Reloaded], None] = lambda _: None
+        self._beaten: Callable[[], None] = lambda: None
         self._loop.add_reader(link.fileno(), self._read)
 
     def close(self) -> None:
@@ -99,6 +101,11 @@ class Desk:
         self._consider, self._reloaded = consider, then
         self.order(orders.Reload(reason))
 
+    def beat(self, then: Callable[[], None]) -> None:
+        """Have the runner give a sign of life."""
+        self._beaten = then
+        self.order(orders.Beat())
+
     def _flush(self) -> None:
         if self._link.flush():
             self._loop.remove_writer(self._link.fileno())
@@ -137,6 +144,8 @@ class Desk:
                 self._waiting.pop(message.question)(message)
             case orders.Reloaded():
                 self._reloaded(message)
+            case orders.Beaten():
+                self._beaten()
             case orders.Offer():
                 self.order(orders.Adopt(self._consider(message)))
             case _:

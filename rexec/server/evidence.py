@@ -234,14 +234,15 @@ def _words(words: list[str]) -> dict[str, object]:
     return {"argv": words[:kept], "argc": len(words), "argv_sha256": receipt.words_hash(data)}
 
 
-def opened(settings: Settings, log: Log) -> Evidence:
-    """Open the log that the settings name. Raises `ConfigError`."""
+def opened(settings: Settings, log: Log, *, succeeds: bool = False) -> Evidence:
+    """Open the log that the settings name; `succeeds` a server that writes one yet. Raises `ConfigError`."""
     required = settings.audit == "required"
     if settings.audit_dir is not None:
-        files.ensure_home(settings.audit_dir)
-        return Evidence(_journal(settings, settings.audit_dir, log), log, required=required)
+        made = _beside if succeeds else _journal_in
+        return Evidence(made(settings, settings.audit_dir, log), log, required=required)
     try:
-        return Evidence(_in_home(settings, log), log, required=required)
+        own = os.path.join(settings.home, AUDIT)
+        return Evidence(_beside(settings, own, log), log, required=required)
     except ConfigError as error:
         if required:
             raise
@@ -249,16 +250,19 @@ def opened(settings: Settings, log: Log) -> Evidence:
         return Evidence(None, log)
 
 
-def _in_home(settings: Settings, log: Log) -> Journal:
-    """Open the log in the home; a second server on the same home has one of its own."""
+def _beside(settings: Settings, own: str, log: Log) -> Journal:
+    """Open the log in a directory, or in one beside it where another server on the same home has it."""
     for number in range(1, _NEIGHBOURS + 1):
-        path = os.path.join(settings.home, AUDIT if number == 1 else f"{AUDIT}-{number}")
-        files.ensure_home(path)
         try:
-            return _journal(settings, path, log)
+            return _journal_in(settings, own if number == 1 else f"{own}-{number}", log)
         except segments.Busy:
             pass
-    raise segments.Busy(f"{settings.home}: more than {_NEIGHBOURS} servers", hint="--audit-dir DIR")
+    raise segments.Busy(f"{own}: more than {_NEIGHBOURS} servers", hint="--audit-dir DIR")
+
+
+def _journal_in(settings: Settings, path: str, log: Log) -> Journal:
+    files.ensure_home(path)
+    return _journal(settings, path, log)
 
 
 def _journal(settings: Settings, path: str, log: Log) -> Journal:

@@ -1,8 +1,9 @@
-"""The keeper: the runner's parent, which ends what a runner that died leaves behind.
+"""The keeper: the runner's parent, which ends what a runner that died leaves behind, and starts a successor.
 
 The listener could not: it may be another user by then, and its fence lets it signal nobody. When the
 runner dies by itself, its children and every orphan below them come to the nearest subreaper above
-(prctl(2)), which is this process. It holds nothing but stderr, and does nothing else.
+(prctl(2)), which is this process. It holds nothing but stderr and the line on which the listener asks for
+a successor (`successor`), and does nothing else.
 """
 
 from __future__ import annotations
@@ -12,24 +13,30 @@ import signal
 from typing import TYPE_CHECKING
 
 from rexec.process.orphans import become_subreaper, children_by_parent
+from rexec.server.successor import attend_until
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
     from typing import NoReturn
 
+    from rexec.server.successor import Succession
 
-def keep(end: socket.socket, be_runner: Callable[[], NoReturn]) -> NoReturn:
+
+def keep(end: socket.socket, be_runner: Callable[[], NoReturn], succession: Succession) -> NoReturn:
     """Fork the runner, which alone keeps `end`, wait for it, and never return."""
     code = 1
     try:
         _settle()
         runner = os.fork()
         if not runner:
+            succession.close()
             be_runner()
         end.close()  # or the listener would never see the runner's end go
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-        code = _outlive(runner)
+        os.closerange(3, succession.fileno())
+        os.closerange(succession.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
+        attend_until(runner, succession)
+        code = _outlive(runner, succession.pid)
     finally:
         os._exit(code)
 
@@ -42,11 +49,11 @@ def _settle() -> None:
     become_subreaper()
 
 
-def _outlive(runner: int) -> int:
-    """Wait for the runner; where it did not end in order, end all that was below it."""
+def _outlive(runner: int, successor: int) -> int:
+    """Reap the runner; where it did not end in order, end all that was below it, but no successor."""
     _, status = os.waitpid(runner, 0)
     code = os.waitstatus_to_exitcode(status)
-    while code and _kill_children():
+    while code and _kill_children(successor):
         try:
             os.waitpid(-1, 0)
         except ChildProcessError:
@@ -54,10 +61,13 @@ def _outlive(runner: int) -> int:
     return 1 if code else 0
 
 
-def _kill_children() -> bool:
-    """Kill every child; False where none is left that can be: whose parent was killed comes here next."""
+def _kill_children(successor: int) -> bool:
+    """Kill every child but one; False where none is left that can be.
+
+    Whose parent was killed comes here next.
+    """
     reached = False
-    for pid in children_by_parent(os.getpid()):
+    for pid in set(children_by_parent(os.getpid())) - {successor}:
         try:
             os.kill(pid, signal.SIGKILL)
             reached = True

@@ -1,30 +1,30 @@
 """The listener: sockets, strangers, sessions; it has no say in what is started.
 
 It is the main process: signals come here. `SIGHUP` reloads, `SIGTERM` and `SIGINT` drain, a second one
-ends at once.
+ends at once, `SIGUSR2` hands the sockets to a successor.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import signal
 import socket
-import stat
 from typing import TYPE_CHECKING, Any
 
 from rexec import __version__
 from rexec.auth import publickey
 from rexec.auth.private import parse_private
-from rexec.errors import ConfigError, RexecError
-from rexec.limits import BACKLOG, ENTERING, PARTING
+from rexec.errors import RexecError
+from rexec.limits import ENTERING, PARTING
+from rexec.server import orders
 from rexec.server.certificate import certified_key
 from rexec.server.desk import Desk
 from rexec.server.door import Door
 from rexec.server.greet import Greeting
+from rexec.server.handover import Handover
+from rexec.server.heartbeat import Heartbeat
 from rexec.server.orders import Stopping
-from rexec.transport.dial import name_of, words
+from rexec.transport.dial import name_of
 from rexec.transport.link import Buffers, Link
 from rexec.transport.tls import TlsLayer, server_context
 
@@ -35,10 +35,9 @@ if TYPE_CHECKING:
     from rexec.auth.keys import PublicKey
     from rexec.auth.private import PrivateKey
     from rexec.protocol.connection import Connection
-    from rexec.server import orders
-    from rexec.server.orders import OrderSocket
+    from rexec.server.ordersocket import OrderSocket
     from rexec.server.session import Session
-    from rexec.transport.address import Address
+    from rexec.server.surroundings import Surroundings
 
 
 class Service:
@@ -66,7 +65,9 @@ class Service:
 class Listener:
     """All sockets and all that came in by them."""
 
-    def __init__(self, service: Service, link: OrderSocket, log: Log, owner: int) -> None:
+    def __init__(
+        self, service: Service, link: OrderSocket, log: Log, owner: int, around: Surroundings
+    ) -> None:
         self.log = log
         self.service = service
         self.software = f"rexec/{__version__}"
@@ -85,6 +86,10 @@ class Listener:
         self._links: set[Link] = set()
         self._silent = asyncio.Event()
         self.desk = Desk(link, self._runner_lost)
+        self._around = around
+        self._notices = around.notices
+        self._handover = Handover(around.line, log, self._handed_over)
+        Heartbeat(around.notices, self.desk)
 
     @property
     def host_public(self) -> PublicKey:
@@ -112,8 +117,10 @@ class Listener:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop, number)
         self._loop.add_signal_handler(signal.SIGHUP, self.reload)
+        self._loop.add_signal_handler(signal.SIGUSR2, self._hand_over)
         for listening in sockets:  # last: who reads this may send a signal
             self._announce(listening)
+        self._tell_ready()
         await self._stopped
         self.desk.close()
         await self._last_words()
@@ -147,6 +154,19 @@ class Listener:
         where = name_of(listening.getsockname())
         self.log.text(f"rexec-server: listening on {where} ({how}, {self.host_public.fingerprint()})\n")
 
+    def _tell_ready(self) -> None:
+        """Tell whoever started us; of a successor, the one before tells the service manager."""
+        given = self._around.given
+        if given is not None and given.heard >= 0:
+            given.say_ready()
+        else:
+            self._notices.ready(self._status)
+
+    @property
+    def _status(self) -> str:
+        names = (name_of(listening.getsockname()) for listening in self._door.sockets) if self._door else ()
+        return f"serves on {', '.join(names)}"
+
     def _mishap(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Write down what the loop could not handle, such as an accept without a descriptor left."""
         error = context.get("exception")
@@ -174,6 +194,7 @@ class Listener:
             self._reload_again = True
             return
         self._reloading = True
+        self._notices.reloading()
         self.desk.reload("SIGHUP", self._consider, self._reloaded)
 
     def _consider(self, offer: orders.Offer) -> str:
@@ -189,20 +210,41 @@ class Listener:
             self.service = self._next
         self._next = None
         self._reloading = False
+        kept = "" if report.accepted else f"; what was read is refused: {report.message}"
+        self._notices.ready(self._status + kept)
         if self._reload_again:
             self._reload_again = False
             self.reload()
+
+    def _hand_over(self) -> None:
+        """Have a successor started, unless we are on our way out."""
+        if not self.draining and self._door is not None:
+            self._handover.begin(self._door.sockets, are_ours=self._around.are_ours)
+
+    def _handed_over(self, pid: int) -> None:
+        """Go, now that the successor serves: who is in stays until all is done, for the time of a drain."""
+        self._notices.succeeded(pid)
+        self.desk.order(orders.Bequeathed())
+        self._drain(self.service.grace)
 
     def _stop(self, number: signal.Signals) -> None:
         if self.draining:
             self._end_now()
             return
         self.desk.order(Stopping(number.name))
+        self._handover.close()
+        self._drain(ENTERING)
+
+    def _drain(self, entering: float) -> None:
+        """Accept nobody; who came in has some time to prove who it is, and commands have theirs to end."""
         self.draining = True
-        self.log.event("drain", sessions=len(self.sessions), commands=self.desk.running)
+        sessions, commands = len(self.sessions), self.desk.running
+        self.log.event("drain", sessions=sessions, commands=commands)
+        status = f"stops when {commands} commands of {sessions} sessions have ended"
+        self._notices.stopping(status, self.service.drain)
         if self._door is not None:
             self._door.close()
-        self._loop.call_later(min(ENTERING, self.service.drain), self._no_more_strangers)
+        self._loop.call_later(min(entering, self.service.drain), self._no_more_strangers)
         self._loop.call_later(self.service.drain, self._end_now)
         self.check_drained()
 
@@ -237,67 +279,3 @@ class Listener:
             session.link.abort()
         if not self._stopped.done():
             self._stopped.set_result(None)
-
-
-def bind(address: Address) -> socket.socket:
-    """Return a bound socket for an address; raises `ConfigError`."""
-    try:
-        return _bind_unix(address.path) if address.path else _bind_tcp(address)
-    except (OSError, UnicodeError) as error:
-        why = words(error) if isinstance(error, OSError) else "not a host name"
-        is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        hint = "another server runs there; --listen names another address" if is_taken else None
-        if address.host.isdecimal():
-            hint = f"a port has a colon in front: --listen :{address.host}"
-        raise ConfigError(f"cannot listen on {address}: {why}", hint=hint) from None
-
-
-def _bind_tcp(address: Address) -> socket.socket:
-    host = address.host or "::"
-    found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, _, _, _, name = found[0]
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(address.host)))
-        listening.bind(name)
-        listening.listen(BACKLOG)
-    except OSError:
-        listening.close()
-        raise
-    return listening
-
-
-def _bind_unix(path: str) -> socket.socket:
-    listening = socket.socket(socket.AF_UNIX)
-    try:
-        _remove_dead(path)
-        before = os.umask(0o177)
-        try:
-            listening.bind(path)
-        finally:
-            os.umask(before)
-        listening.listen(BACKLOG)
-    except OSError:
-        listening.close()
-        raise
-    return listening
-
-
-def _remove_dead(path: str) -> None:
-    """Remove the socket of a server that is gone; leave anything else alone."""
-    try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):  # connecting to a plain file is refused, too
-            return
-    except OSError:
-        return
-    probe = socket.socket(socket.AF_UNIX)
-    try:
-        probe.connect(path)
-    except ConnectionRefusedError:
-        os.unlink(path)
-    except OSError:
-        pass
-    finally:
-        probe.close()

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from rexec.policy.rules import Permit
     from rexec.server.evidence import Evidence
     from rexec.server.holdings import Holdings
-    from rexec.server.orders import Message, OrderSocket
+    from rexec.server.orders import Message
+    from rexec.server.ordersocket import OrderSocket
     from rexec.server.seats import Seat
     from rexec.server.socketfile import SocketFiles
     from rexec.server.ticket import Ticket
@@ -166,6 +167,10 @@ class Runner:
                 if message.signal not in orders.STOP_SIGNALS:
                     raise RemoteProtocolError("no signal stops a server but TERM and INT")
                 self.why = message.signal
+            case orders.Bequeathed():
+                self._socket_files.forget()
+            case orders.Beat():
+                self._link.send(orders.Beaten())
             case _:
                 raise RemoteProtocolError(f"{type(message).__name__} is not an order")
 

@@ -22,6 +22,10 @@ class SocketFiles:
         if name in self._names:
             self._bound[name] = _mark(name)
 
+    def forget(self) -> None:
+        """Leave them to another server."""
+        self._bound.clear()
+
     def remove(self) -> None:
         """Remove those that are still what was noted, and not another server's by now."""
         for name, mark in self._bound.items():

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 from rexec.audit.log import Log
 from rexec.errors import RexecError
-from rexec.server import evidence
+from rexec.server import evidence, surroundings
 from rexec.server.confinement import account_of, confine, load_all
 from rexec.server.holdings import take
 from rexec.server.keeper import keep
-from rexec.server.orders import Bound, Opened, OrderSocket
+from rexec.server.orders import Bound, Opened
+from rexec.server.ordersocket import OrderSocket
 from rexec.server.runner import Runner, settle
 from rexec.server.socketfile import SocketFiles
+from rexec.server.sockets import bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,26 +33,35 @@ if TYPE_CHECKING:
     from rexec.server.evidence import Evidence
     from rexec.server.holdings import Holdings
     from rexec.server.orders import Offer
+    from rexec.server.surroundings import Surroundings
 
-    BeListener = Callable[[Settings, Offer, OrderSocket, Account | None, Log], int]
+    BeListener = Callable[[Settings, Offer, OrderSocket, Account | None, Log, Surroundings], int]
 
 
-def listen(settings: Settings, offer: Offer, link: OrderSocket, account: Account | None, log: Log) -> int:
+def listen(
+    settings: Settings,
+    offer: Offer,
+    link: OrderSocket,
+    account: Account | None,
+    log: Log,
+    around: Surroundings,
+) -> int:
     """Be the listener; asyncio and ssl are imported here, after the runner was forked."""
     import asyncio
 
-    from rexec.server.listener import Listener, Service, bind
+    from rexec.server.listener import Listener, Service
 
     owner = os.getuid()  # whose processes may use a Unix socket, whoever we become
 
     async def serve() -> int:
-        return await Listener(service, link, log, owner).serve(sockets)
+        return await Listener(service, link, log, owner, around).serve(sockets)
 
     service = Service(offer)
-    sockets: list[socket.socket] = []
+    sockets = [] if around.given is None else around.given.sockets
     for address in settings.listen:
-        sockets.append(bind(address))
-        if address.path:
+        if around.given is None:
+            sockets.append(bind(address))
+        if address.path and around.are_ours:
             link.send(Bound(address.path))
     link.send(Opened())
     link.wait()  # whoever is served from now on is served by a run that stands in the log
@@ -65,9 +76,12 @@ def run(settings: Settings, again: Callable[[], Settings], be_listener: BeListen
     `again` gives the settings anew when they are to be read again.
     """
     log = Log(verbose=settings.verbose)
+    around = surroundings.take(os.environ, log)
+    if around.given is not None:
+        settings.stay_on(around.given.addresses)
     account = account_of(settings.user)
     holdings = take(settings, log)
-    records = evidence.opened(settings, log)
+    records = evidence.opened(settings, log, succeeds=around.is_succession)
     _clean_signals()
     ours, theirs = socket.socketpair()
 
@@ -75,17 +89,19 @@ def run(settings: Settings, again: Callable[[], Settings], be_listener: BeListen
         return take(again().stay_on(settings.listen), log)
 
     def be_runner() -> NoReturn:
+        around.leave_to_listener()
         files = SocketFiles(address.path for address in settings.listen if address.path)
         _be_runner(theirs, holdings, renewed, log, records, files)
 
     pid = os.fork()
     if not pid:
         ours.close()
-        keep(theirs, be_runner)
+        keep(theirs, be_runner, around.succession)
     theirs.close()
+    around.leave_to_keeper()
     records.forget()
     try:
-        return be_listener(settings, holdings.offer(), OrderSocket(ours), account, log)
+        return be_listener(settings, holdings.offer(), OrderSocket(ours), account, log, around)
     finally:
         ours.close()
         os.waitpid(pid, 0)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rexec.protocol.frames import Pty
     from rexec.server.evidence import Evidence
     from rexec.server.leftovers import Leftovers
-    from rexec.server.orders import OrderSocket
+    from rexec.server.ordersocket import OrderSocket
     from rexec.server.supervisor import Supervisor
     from rexec.server.tally import Tally
     from rexec.server.ticket import Ticket

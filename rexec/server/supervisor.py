@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rexec.process.child import Child, Ending
     from rexec.server.evidence import Evidence
     from rexec.server.leftovers import Leftovers
-    from rexec.server.orders import OrderSocket
+    from rexec.server.ordersocket import OrderSocket
     from rexec.server.starting import Pending
     from rexec.server.tally import Tally
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rexec.audit.log import Log
     from rexec.process.watch import Escape, Watch
     from rexec.server.evidence import Evidence
-    from rexec.server.orders import OrderSocket
+    from rexec.server.ordersocket import OrderSocket
     from rexec.server.starting import Pending
 
 

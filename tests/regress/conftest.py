@@ -56,6 +56,14 @@ def processes_of(session: int) -> list[int]:
     return found
 
 
+def has_ended(pid: int) -> bool:
+    """Tell whether a process is over, be it reaped or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except OSError:
+        return True
+
+
 def only_child_of(pid: int) -> int:
     """The one child that a process has, or is about to have."""
     children = Path(f"/proc/{pid}/task/{pid}/children")

@@ -13,7 +13,7 @@ from functools import partial
 
 from rexec.cli.server import main
 from rexec.server import start
-from rexec.server.orders import OrderSocket
+from rexec.server.ordersocket import OrderSocket
 
 
 def be_taken(settings: object, offer: object, link: OrderSocket, *_: object) -> int:

@@ -23,7 +23,8 @@ import pytest
 from rexec.errors import ConnectionLost
 from rexec.protocol.frames import Cause, Form, Pty
 from rexec.server import orders
-from rexec.server.orders import MESSAGES, Message, OrderSocket
+from rexec.server.orders import MESSAGES, Message
+from rexec.server.ordersocket import OrderSocket
 from tests.regress.conftest import resident_kib, wait_until
 from tests.rogue import wire
 from tests.rogue.client import PATIENCE

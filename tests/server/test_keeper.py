@@ -15,6 +15,8 @@ from tests.regress.conftest import only_child_of, wait_until
 KEPT = """
 import os, signal, socket, subprocess, sys
 from rexec.server.keeper import keep
+from rexec.server.successor import Succession
+line, keepers = socket.socketpair()
 ours, theirs = socket.socketpair()
 if not os.fork():
     ours.close()
@@ -24,7 +26,7 @@ if not os.fork():
         os.write(1, made.stdout.readline())
         WHAT
         os._exit(CODE)
-    keep(theirs, be_runner)
+    keep(theirs, be_runner, Succession(keepers, {}))
 theirs.close()
 ours.recv(1)
 print("gone", flush=True)

@@ -13,7 +13,8 @@ import pytest
 from rexec.errors import ConnectionLost, RemoteProtocolError
 from rexec.protocol.frames import Cause, Form, Pty
 from rexec.server import orders
-from rexec.server.orders import MESSAGES, Message, OrderSocket
+from rexec.server.orders import MESSAGES, Message
+from rexec.server.ordersocket import OrderSocket
 
 EVERY: list[Message] = [
     orders.Judge(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rexec.errors import ConfigError
-from rexec.server.listener import bind
+from rexec.server.sockets import bind
 from rexec.transport.address import Address
 
 
