@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 3600
 FUZZ_TARGETS ?= allow-lists arguments copies expressions lines frames
 SOAK_ROUNDS  ?= 20
 PACKAGES := openssh-client openssh-sftp-server vim-tiny procps asciinema rsync git borgbackup parallel mercurial ansible-core \
-    subversion rdiff-backup restic unison duplicity pdsh clustershell pssh lftp bup mosh
+    systemd subversion rdiff-backup restic unison duplicity pdsh clustershell pssh lftp bup mosh
 SOAK := tests/process/test_swap.py $(patsubst %,tests/regress/test_%.py, every_run_is_whole ends_all_of_it \
     nothing_left_behind many_at_once rate parallel reload)
 
