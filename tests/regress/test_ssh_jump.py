@@ -184,6 +184,14 @@ def test_a_shared_connection_through_another_host(gate: Host, inner: Host, tmp_p
     control = ("-S", str(tmp_path / "control"))
     options = (*control, "-M", "-oControlPersist=yes", "-J", jump(gate))
     assert ssh(inner, "echo", "x", options=options).stdout == b"x\n"
+    # what the way says later is nobody's, and its errors are ours
+    done = ssh(
+        inner,
+        "true",
+        options=("-S", str(tmp_path / "other"), "-M", "-oProxyCommand=sh -c 'echo why >&2; exit 3'"),
+    )
+    assert done.returncode == 255
+    assert done.stderr.startswith(b"why\nrexec-ssh: 127.0.0.1: no way through")
     done = ssh(inner, "echo", "y", options=control, env={"REXEC_HOME": str(tmp_path)})
     assert (done.returncode, done.stdout) == (0, b"y\n")
     assert ssh(inner, options=(*control, "-O", "exit")).returncode == 0

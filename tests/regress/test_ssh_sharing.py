@@ -151,6 +151,14 @@ def test_streams_both_ways(shared: Sharing, tmp_path: Path) -> None:
         assert client.wait(PATIENCE) == 0
 
 
+def test_a_device_that_takes_nothing(shared: Sharing) -> None:
+    """cli.md: "Output that did not arrive whole is never a success"."""
+    with open("/dev/full", "wb", buffering=0) as full:
+        done = shared.guest("seq", "100", stdout=full)
+    assert done.returncode == 255
+    assert done.stderr == b"rexec-ssh: 127.0.0.1: no space left on device\n"
+
+
 def test_many_at_once(shared: Sharing) -> None:
     clients = [shared.guest_popen("sh -c 'cat; cat >&2'") for _ in range(8)]
     for number, client in enumerate(clients):
@@ -438,3 +446,14 @@ def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
         reach(str(tmp_path / "other"))
     mute.join()
     ours.close()
+
+
+def test_nobody_but_the_same_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever stands at a control path may be somebody else's (unix(7), SO_PEERCRED); so may a guest."""
+    path = str(tmp_path / "control")
+    listener = Listener(path)
+    monkeypatch.setattr("rexec.client.sharing.os.geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(Unreachable, match="belongs to another user"):
+        reach(path)
+    assert listener.accept() is None
+    listener.close()

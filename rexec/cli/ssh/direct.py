@@ -39,7 +39,7 @@ class Direct(OneShot):
 
     def _finish(self, result: Result) -> int:
         super()._finish(result)
-        return FAILED if result.state == "signal" else min(result.exit_code, FAILED)
+        return FAILED if result.state in ("signal", "lost") else min(result.exit_code, FAILED)
 
     def _is_said(self, result: Result) -> bool:
         return not self.line.quiet_all or result.state in _FAR

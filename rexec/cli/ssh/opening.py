@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rexec.client.session import Session
 
 _AT_ONCE = -1.0  # ends with its last command
+_SAID_MAX = 64 * 1024  # bytes of a program's last words
 
 
 def run(settings: Settings, path: str) -> int:
@@ -51,7 +52,7 @@ def run(settings: Settings, path: str) -> int:
     ours = _leave_master(settings, session, listener)
     if settings.no_command:
         return 0 if settings.background else _wait(ours)
-    code = shared.errand(settings, ours)
+    code = shared.visit(settings, ours)
     return Direct(line, settings).run() if code is None else code
 
 
@@ -59,13 +60,11 @@ def _connected(target: Target, tell: Callable[[str], None]) -> Session:
     """Connect. A program that carries the connection outlives us, so that our stderr is not for it."""
     if target.via is None:
         return connect_to(target, tell)
-    said, target.via.stderr = os.pipe2(os.O_CLOEXEC)
+    said = target.via.stderr = os.memfd_create("stderr", os.MFD_CLOEXEC)
     try:
         return connect_to(target, tell)
     except RexecError:
-        os.close(target.via.stderr)
-        while data := os.read(said, 4096):
-            os.write(2, data)
+        os.write(2, os.pread(said, _SAID_MAX, 0))
         raise
 
 

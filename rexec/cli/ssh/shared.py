@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rexec.cli.errand import Errand
+from rexec.cli.guest import Guest
 from rexec.cli.output import say
 from rexec.cli.ssh.destination import target_of, tokens_of
 from rexec.cli.ssh.request import offered
@@ -14,7 +14,7 @@ from rexec.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rexec.cli.errand import End
+    from rexec.cli.guest import End
     from rexec.cli.ssh.settings import Settings
     from rexec.cli.terminal import Attached
     from rexec.client.config import Target
@@ -64,10 +64,10 @@ def run(settings: Settings, path: str) -> int | None:
         line = reach(path)
     except Unreachable:
         return None
-    return errand(settings, line)
+    return visit(settings, line)
 
 
-def errand(settings: Settings, line: Line) -> int | None:
+def visit(settings: Settings, line: Line) -> int | None:
     """Run the command by a master; None where nothing was started, and a connection of our own may do."""
     target = target_of(settings)
     attached = _attached(settings)
@@ -77,18 +77,18 @@ def errand(settings: Settings, line: Line) -> int | None:
         if not settings.quiet:
             say(PROGRAM, text, "\r\n" if is_raw else "\n")
 
-    mission = Errand(line, request_of(settings, target, attached), attached, notice)
-    end = mission.run()
+    guest = Guest(line, request_of(settings, target, attached), attached, notice)
+    end = guest.run()
     line.close()
     if end is None:
         return None
     if end.unconfirmed is not None and target.asks and os.isatty(0) and os.isatty(2):
-        mission.signals.release()
+        guest.signals.release()
         return None  # the person at the terminal can be asked by a connection of our own
-    return _finish(settings, target, mission, end)
+    return _finish(settings, target, guest, end)
 
 
-def _finish(settings: Settings, target: Target, mission: Errand, end: End) -> int:
+def _finish(settings: Settings, target: Target, guest: Guest, end: End) -> int:
     from rexec.cli.signals import die_by
 
     if end.closed:
@@ -97,7 +97,7 @@ def _finish(settings: Settings, target: Target, mission: Errand, end: End) -> in
         die_by(signal.SIGPIPE)
     if end.error is not None and (not settings.quiet or end.state in FAR):
         say(PROGRAM, f"{target.name}: {'denied: ' if end.state == 'denied' else ''}{end.error}")
-    if mission.signals.was_interrupted(end.signal):
+    if guest.signals.was_interrupted(end.signal):
         import signal
 
         die_by(signal.SIGINT)

@@ -39,6 +39,11 @@ class End:
         self.unconfirmed: str | None = None
         self.closed = False
 
+    @property
+    def ended_by_itself(self) -> bool:
+        """Whether it had its say about the screen; a shell exits 128+n for one that was killed."""
+        return self.state in ("ok", "failed") and self.code <= 128
+
 
 class Relay:
     """The bytes of one descriptor that stays ours, through a pipe to or from the master."""
@@ -136,7 +141,7 @@ def wait_writable(descriptor: int) -> None:
     poll.poll()
 
 
-class Errand:
+class Guest:
     """One command that a master runs for us."""
 
     def __init__(
@@ -168,7 +173,7 @@ class Errand:
             end = self._follow()
         finally:
             if self._attached is not None:
-                self._attached.leave(keep_screen=end is not None and end.state in ("ok", "failed"))
+                self._attached.leave(keep_screen=end is not None and end.ended_by_itself)
             if end is None:
                 self.signals.release()
         return end
