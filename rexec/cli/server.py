@@ -4,69 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
 from rexec import __version__, files
 from rexec.auth.authorized import authorized_line
 from rexec.auth.keys import parse_public_line
+from rexec.cli.doctor import doctor_command
 from rexec.cli.learn import learn_command
 from rexec.cli.output import run_click
 from rexec.cli.policy import check_command, diff_command, expand_command, explain_command
-from rexec.client.config import load_config, seconds
-from rexec.errors import ConfigError, UsageError
-from rexec.limits import AUDIT_SIZE, DRAIN, GRACE, KEY_FILE_MAX
-from rexec.server.config import AUDIT, Settings
+from rexec.cli.serving import serving_options, settings_of
+from rexec.errors import ConfigError
+from rexec.limits import KEY_FILE_MAX
 
 PROGRAM = "rexec-server"
-_PLAIN = (
-    "allow_list",
-    "authorized_keys",
-    "host_key",
-    "tls_cert",
-    "tls_key",
-    "no_tls",
-    "drain",
-    "grace",
-    "terse_denials",
-    "audit",
-    "audit_dir",
-    "audit_size",
-    "user",
-    "verbose",
-)
-
-_UNITS = {"K": 1_000, "M": 1_000_000, "G": 1_000_000_000}  # the limit of a file, in the units of `ls -l`
-_DIGITS_MAX = 15
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--allow-list", metavar="FILE", help="What may be run, and by whom.")
-@click.option(
-    "--listen", metavar="ADDR", multiple=True, help="127.0.0.1:5512 (default), [::1]:PORT, unix:/PATH."
-)
-@click.option("--authorized-keys", metavar="FILE", help="Who may come in; OpenSSH's format.")
-@click.option("--host-key", metavar="FILE", help="The server's own key.")
-@click.option("--tls-cert", metavar="FILE", help="A certificate (PEM) instead of one made from the host key.")
-@click.option("--tls-key", metavar="FILE", help="Its private key (PEM).")
-@click.option("--no-tls", is_flag=True, help="Serve in the clear, on unix: and loopback addresses alone.")
-@click.option("--drain", metavar="TIME", help="Time to finish after SIGTERM (10s).")
-@click.option("--grace", metavar="TIME", help="Time for a client to prove who it is (10s).")
-@click.option(
-    "--terse-denials", is_flag=True, help="Tell clients that they are denied, and not why; the log says it."
-)
-@click.option(
-    "--audit",
-    metavar="required|best-effort",
-    help="Whether a command may run where it cannot be recorded (best-effort).",
-)
-@click.option("--audit-dir", metavar="DIR", help="Where the audit log stands, instead of HOME/audit.")
-@click.option("--audit-size", metavar="SIZE", help="Size of one of its files (100M).")
-@click.option("--user", metavar="NAME", help="Who the process that holds the sockets becomes; for root only.")
-@click.option("-v", "--verbose", count=True, help="Log who connects and who is let in, too.")
-@click.option("--home", metavar="DIR", help="Where keys stand, instead of $REXEC_HOME or ~/.rexec.")
-@click.option("--config", metavar="FILE", help="Settings, instead of HOME/config.toml.")
+@serving_options
 @click.version_option(__version__, prog_name=PROGRAM)
 @click.pass_context
 def cli(context: click.Context, /, **options: object) -> None:
@@ -74,48 +30,7 @@ def cli(context: click.Context, /, **options: object) -> None:
     if context.invoked_subcommand is None:
         from rexec.server.start import run
 
-        context.exit(run(_settings(options), lambda: _settings(options, provision=False)))
-
-
-def _settings(options: dict[str, Any], *, provision: bool = True) -> Settings:
-    """Return the settings of a server: option, then [server] of the configuration, then default."""
-    home = files.home(options["home"], os.environ)
-    config = load_config(home, options["config"]).server
-    chosen: dict[str, Any] = {}
-    for name in _PLAIN:
-        chosen[name] = options[name] or config.get(name)
-    listen = options["listen"] or config.get("listen") or ()
-    if chosen["allow_list"] is None:
-        raise UsageError(
-            "no --allow-list", hint="rexec-server --allow-list FILE; rexec-server --help says more"
-        )
-    return Settings(
-        chosen["allow_list"],
-        home,
-        listen=(listen,) if isinstance(listen, str) else tuple(listen),
-        authorized_keys=chosen["authorized_keys"],
-        host_key=chosen["host_key"],
-        tls_cert=chosen["tls_cert"],
-        tls_key=chosen["tls_key"],
-        no_tls=bool(chosen["no_tls"]),
-        provision=provision and options["config"] is None,
-        drain=DRAIN if chosen["drain"] is None else seconds(str(chosen["drain"])),
-        grace=GRACE if chosen["grace"] is None else seconds(str(chosen["grace"])),
-        terse_denials=bool(chosen["terse_denials"]),
-        audit=chosen["audit"] or AUDIT[0],
-        audit_dir=chosen["audit_dir"] if options["audit_dir"] is None else options["audit_dir"],
-        user=chosen["user"],
-        verbose=bool(chosen["verbose"]),
-        audit_size=AUDIT_SIZE if chosen["audit_size"] is None else _size(str(chosen["audit_size"])),
-    )
-
-
-def _size(text: str) -> int:
-    """Return a number of bytes, written as 5000000 or 100M. Raises `UsageError`."""
-    number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "")
-    if not (number.isascii() and number.isdigit() and len(number) <= _DIGITS_MAX):
-        raise UsageError(f"--audit-size {text!a} is no size such as 100M")
-    return int(number) * _UNITS.get(unit, 1)
+        context.exit(run(settings_of(options), lambda: settings_of(options, provision=False)))
 
 
 @cli.command()
@@ -145,6 +60,7 @@ def authorize(context: click.Context, name: str, pubkey_file: str, groups: tuple
 
 cli.add_command(check_command)
 cli.add_command(diff_command)
+cli.add_command(doctor_command)
 cli.add_command(expand_command)
 cli.add_command(explain_command)
 cli.add_command(learn_command)

@@ -77,6 +77,20 @@ def run(settings: Settings, again: Callable[[], Settings], be_listener: BeListen
     """
     log = Log(verbose=settings.verbose)
     around = surroundings.take(os.environ, log)
+    try:
+        return _run(settings, again, be_listener, around, log)
+    finally:
+        around.leave_to_listener()  # who is over
+        around.leave_to_keeper()
+
+
+def _run(
+    settings: Settings,
+    again: Callable[[], Settings],
+    be_listener: BeListener,
+    around: Surroundings,
+    log: Log,
+) -> int:
     if around.given is not None:
         settings.stay_on(around.given.addresses)
     account = account_of(settings.user)
