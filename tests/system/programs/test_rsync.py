@@ -35,7 +35,7 @@ def test_a_tree_with_odd_names_goes_there_and_back(far: Callable[[str], Far]) ->
     rsync(host, "-a", there(host), back)
     assert same_trees(source, back)
 
-    (source / "plain").write_text("changed\n")
+    (source / "plain").write_text("changed, and longer: rsync compares sizes and whole seconds\n")
     (source / "it's").unlink()
     (source / "two words").rename(source / "three words now")
     said = rsync(host, "-a", "--delete", "-i", "-z", f"{source}/", there(host))
