@@ -279,6 +279,7 @@ def target_of(line: Line) -> Target:
         "connect_timeout",
     ):
         setattr(wishes, name, getattr(line, name))
+    line.keep_going = line.keep_going or bool(config.client.get("keep_going"))
     line.json = line.json or bool(config.client.get("json"))
     line.quiet = line.quiet or int(config.client.get("quiet", False))
     line.verbose = line.verbose or int(config.client.get("verbose", False))

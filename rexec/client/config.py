@@ -27,6 +27,7 @@ _CLIENT: dict[str, tuple[type, ...]] = {
     "no_tls": (bool,),
     "accept_new": (bool,),
     "connect_timeout": (str, int, float),
+    "keep_going": (bool,),
     "json": (bool,),
     "quiet": (bool,),
     "verbose": (bool,),

@@ -49,6 +49,12 @@ def test_k_goes_on_and_ends_with_the_first_failures_code(shared: Host) -> None:
         assert run(shared, "sh -c 'exit 7'\nfalse\necho b\n", option) == (7, "b\n", "")
 
 
+def test_the_configuration_may_say_that_a_script_goes_on(host: Host) -> None:
+    """cli.md: "`[client]` (defaults: any long option with `_` for `-`)"."""
+    (host.home / "config.toml").write_text("[client]\nkeep_going = true\n")
+    assert run(host, "false\necho b\n") == (1, "b\n", "")
+
+
 def test_a_denied_command_is_one_line_that_names_it(shared: Host) -> None:
     """security.md, Around the allow list: "Asking for a terminal, a prompt, a copy or a detached job
     instead, to get around policy, limits or recording"."""
