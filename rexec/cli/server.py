@@ -16,7 +16,7 @@ from rexec.cli.output import run_click
 from rexec.cli.policy import check_command, diff_command, expand_command, explain_command
 from rexec.cli.serving import serving_options, settings_of
 from rexec.errors import ConfigError
-from rexec.limits import KEY_FILE_MAX
+from rexec.limits import KEY_FILE_MAX, KEY_LIST_MAX
 
 PROGRAM = "rexec-server"
 
@@ -54,7 +54,11 @@ def authorize(context: click.Context, name: str, pubkey_file: str, groups: tuple
     except ValueError as error:
         raise ConfigError(f"{pubkey_file}: not a public key: {error}") from None
     files.ensure_home(os.path.dirname(os.path.abspath(path)))
-    files.append_line(path, authorized_line(public, name, groups))
+    line = authorized_line(public, name, groups)
+    if files.stamp(path) is not None and line in files.read_trusted(path, KEY_LIST_MAX).splitlines():
+        click.echo(f"{public.fingerprint()} is authorised as {name} in {path} already")
+        return
+    files.append_line(path, line)
     click.echo(f"authorised {public.fingerprint()} as {name} in {path}")
 
 

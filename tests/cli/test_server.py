@@ -71,6 +71,9 @@ def test_a_key_is_authorised_for_a_name(capfd: pytest.CaptureFixture[str], tmp_p
     principal = keys.judge(key.public, "", None, 0.0)
     assert principal is not None
     assert (principal.user, tuple(principal.groups)) == ("alice", ("ops",))
+    assert main(["--home", str(home), "authorize", "alice", str(public), "--group", "ops"]) == 0
+    assert capfd.readouterr().out.endswith(" already\n")
+    assert len(path.read_text().splitlines()) == 1
 
 
 def test_what_is_no_key_or_no_name_is_not_authorised(
