@@ -58,7 +58,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 def test_a_server_takes_and_refuses_what_the_vectors_say(shop: Shop, number: int) -> None:
     """security.md, Around the allow list: "One argument that pretends to be two, two that match one
     pattern"; "by abbreviation, by bundling, by attached value, by a file name that starts with `-`";
-    "Unicode digits, `+5`, ` 5`, `0x10` for `{int}`"; "raw frames with any content meet the same decision"."""
+    "Regex: unanchored, `$` before a newline, catastrophic backtracking. Unicode digits, `+5`, ` 5`, `0x10`
+    for `{int}`"; "raw frames with any content meet the same decision"."""
     stanza: Stanza = STANZAS[number]
     before = shop.starts()
     with shop.friend() as friend:
