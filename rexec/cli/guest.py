@@ -236,8 +236,6 @@ class Guest:
                 self._attached.enter()
             case [b"notice", text]:
                 self._notice(text.decode("utf-8", "replace"))
-            case [b"closed"]:
-                return self._closed(), True
             case [b"result", state, code, name, has_error, error, unconfirmed]:
                 end = End(
                     state.decode(), int(code), error.decode("utf-8", "replace") if has_error == b"1" else None

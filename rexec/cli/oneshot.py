@@ -41,6 +41,7 @@ class OneShot:
 
     program = PROGRAM
     form = f.Form.ARGV
+    waits_unread = False  # whether a command has its time although nobody reads its output any more
 
     def __init__(self, line: Line) -> None:
         self.line = line
@@ -65,7 +66,7 @@ class OneShot:
             return self._failed(error)
         finally:
             self._give_back()
-        if command.sinks and self.session is not None and self.session.closed_sink is command:
+        if self.session is not None and self.session.closed_sink is command and not self.waits_unread:
             self.session.close()
             die_by(signal.SIGPIPE)
         result = command.result()
@@ -137,7 +138,7 @@ class OneShot:
         return text if is_confirmed(text, session, self.signals, self.program) else None
 
     def _is_over(self, command: Command) -> bool:
-        gone = self.session is not None and self.session.closed_sink is not None
+        gone = self.session is not None and self.session.closed_sink is not None and not self.waits_unread
         left = self.terminal is not None and self.terminal.ended
         return command.is_over or self.signals.gave_up or left or gone
 

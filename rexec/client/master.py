@@ -206,7 +206,6 @@ class Master:
 
     def _settle(self) -> None:
         """Tell guests what became of their commands."""
-        closed, self._session.closed_sink = self._session.closed_sink, None
         for number, guest in list(self._guests.items()):
             command = guest.command
             if command is None:
@@ -214,10 +213,7 @@ class Master:
             if command.terminal and not guest.told_started:
                 guest.told_started = True
                 guest.tell(b"terminal")
-            if command is closed:
-                guest.tell(b"closed")
-                self._depart(number, guest)
-            elif command.is_over and not self._session.is_running(command):
+            if command.is_over and not self._session.is_running(command):
                 self._finish(number, guest, command)
         if self._dying:
             self._kill()

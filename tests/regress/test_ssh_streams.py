@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import pty
+import shlex
 import socket
 import subprocess
 import threading
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from rexec.limits import MIB
-from tests.regress.conftest import Host
+from tests.regress.conftest import PATIENCE, Host
 from tests.regress.ssh import SHELL_RULES, ssh, ssh_popen, ssh_words
 
 DATA = bytes(range(256)) * (12 * 1024)  # 3 MiB
@@ -121,3 +122,18 @@ def test_a_socket_whose_other_end_is_closed_is_the_end_of_input_alone(far: Host)
         assert ours.recv(100) == b"ready\n"
         ours.close()
         assert client.wait(60) == 3
+
+
+def test_a_command_whose_output_nobody_reads_has_its_time(shared_host: Host, tmp_path: Path) -> None:
+    """ssh closes its end and waits; mosh closes the pipe while its server still leaves its terminal."""
+    done = tmp_path / "done"
+    script = f"trap '' PIPE; echo first; read x; echo second; echo third; : > {done}; exit 7"
+    with ssh_popen(shared_host, f"sh -c {shlex.quote(script)}") as client:
+        assert client.stdout is not None
+        assert client.stdin is not None
+        assert client.stdout.readline() == b"first\n"
+        client.stdout.close()
+        client.stdin.write(b"\n")
+        client.stdin.close()
+        assert client.wait(PATIENCE) == 7
+    assert done.exists()

@@ -33,6 +33,7 @@ class Direct(OneShot):
         super().__init__(line)
         self.offered = offered(settings, os.environ)
         self._carries = settings.carries
+        self.waits_unread = not settings.carries  # mosh closes its end, and the far one is to live on
 
     def _source(self) -> Source | None:
         return CarriedSource(0) if self._carries else super()._source()
