@@ -14,6 +14,20 @@ WORDS_MAX = 32_768  # strings in one list: what the kernel could take, and no de
 
 # --- before and around authentication ----------------------------------------------------------
 GRACE = 10.0  # seconds for all that precedes authentication
+STRANGERS = 1_000  # connections at once that have not proved who they are; a quarter is for known sources
+STRANGERS_PER_SOURCE = 250  # of them, from one source that nobody proved anything from lately
+SOURCES_MAX = 4_096  # sources remembered that failed, and likewise that proved something
+KNOWN_FOR = 86_400.0  # seconds that a source counts as known: what runs every day stays so
+PENALTY_UNPROVED = 5.0  # seconds that a proof nobody accepts costs its source ...
+PENALTY_LATE = 10.0  # ... that a grace which is over does ...
+PENALTY_BROKEN = 2.0  # ... that a broken protocol does ...
+PENALTY_SILENT = 1.0  # ... and that a connection does which says nothing: one a second is nobody's harm
+PENALTY_FROM = 15.0  # seconds from which on a source is shut out: to fail once or twice is human
+PENALTY_GROWTH = 2  # factor that each time a source was shut out makes the next penalties longer by
+PENALTY_MAX = 600.0  # seconds that a source is shut out at most
+PENALTY_MEMORY = 3_600.0  # seconds without a failure after which it starts anew
+SESSIONS_PER_USER = 1_000  # at once
+COMMANDS_PER_USER = 2_000  # at once
 JUDGING_MAX = 256 * KIB  # bytes read while a proof is judged
 PROOFS_MAX = 6  # proofs on one connection, as OpenSSH's MaxAuthTries
 BINDINGS_MAX = 65_536  # bindings remembered against replay; 32 bytes each

@@ -11,7 +11,7 @@ from rexec import files
 from rexec.client.config import load_config, seconds
 from rexec.errors import UsageError
 from rexec.limits import AUDIT_SIZE, DRAIN, GRACE
-from rexec.server.config import AUDIT, Settings
+from rexec.server.config import AUDIT, Crowds, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,13 @@ _PLAIN = (
 _UNITS = {"K": 1_000, "M": 1_000_000, "G": 1_000_000_000}  # the limit of a file, in the units of `ls -l`
 _DIGITS_MAX = 15
 
+
+_COUNTS = {
+    "max_strangers": "strangers",
+    "max_strangers_per_source": "strangers_per_source",
+    "max_sessions": "sessions_per_user",
+    "max_commands": "commands_per_user",
+}
 
 _OPTIONS = (
     click.option("--allow-list", metavar="FILE", help="What may be run, and by whom."),
@@ -65,6 +72,20 @@ _OPTIONS = (
         "--user", metavar="NAME", help="Who the process that holds the sockets becomes; for root only."
     ),
     click.option("-v", "--verbose", count=True, help="Log who connects and who is let in, too."),
+    click.option(
+        "--max-strangers", metavar="N", type=int, help="Connections that have not proved who they are (1000)."
+    ),
+    click.option(
+        "--max-strangers-per-source", metavar="N", type=int, help="Of them, from one new source (250)."
+    ),
+    click.option("--max-sessions", metavar="N", type=int, help="Sessions of one user at once (1000)."),
+    click.option("--max-commands", metavar="N", type=int, help="Commands of one user at once (2000)."),
+    click.option(
+        "--penalty-exempt",
+        metavar="NETWORK",
+        multiple=True,
+        help="Sources that are never shut out for failing (127.0.0.0/8, ::1).",
+    ),
     click.option("--home", metavar="DIR", help="Where keys stand, instead of $REXEC_HOME or ~/.rexec."),
     click.option("--config", metavar="FILE", help="Settings, instead of HOME/config.toml."),
 )
@@ -106,8 +127,22 @@ def settings_of(options: dict[str, Any], *, provision: bool = True) -> Settings:
         audit_dir=chosen["audit_dir"] if options["audit_dir"] is None else options["audit_dir"],
         user=chosen["user"],
         verbose=bool(chosen["verbose"]),
+        crowds=_crowds(options, config),
         audit_size=AUDIT_SIZE if chosen["audit_size"] is None else _size(str(chosen["audit_size"])),
     )
+
+
+def _crowds(options: dict[str, Any], config: dict[str, Any]) -> Crowds:
+    """Return how many of everything there may be. Raises `UsageError`."""
+    said: dict[str, Any] = {}
+    for option, name in _COUNTS.items():
+        number = config.get(option) if options[option] is None else options[option]
+        if number is not None:
+            said[name] = number
+    exempt = options["penalty_exempt"] or config.get("penalty_exempt")
+    if exempt is not None and exempt != ():
+        said["penalty_exempt"] = (exempt,) if isinstance(exempt, str) else tuple(exempt)
+    return Crowds(**said)
 
 
 def _size(text: str) -> int:

@@ -57,6 +57,11 @@ _SERVER: dict[str, tuple[type, ...]] = {
     "audit_dir": (str,),
     "audit_size": (str, int),
     "verbose": (bool,),
+    "max_strangers": (int,),
+    "max_strangers_per_source": (int,),
+    "max_sessions": (int,),
+    "max_commands": (int,),
+    "penalty_exempt": (str, list),
 }
 
 

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from rexec.errors import UsageError
-from rexec.limits import AUDIT_SIZE, AUDIT_SIZE_MIN, DRAIN, GRACE
+from rexec.limits import (
+    AUDIT_SIZE,
+    AUDIT_SIZE_MIN,
+    COMMANDS_PER_USER,
+    DRAIN,
+    GRACE,
+    SESSIONS_PER_USER,
+    STRANGERS,
+    STRANGERS_PER_SOURCE,
+)
 from rexec.transport.address import parse_address
 
 TYPE_CHECKING = False
@@ -12,6 +21,52 @@ if TYPE_CHECKING:
 
 DEFAULT_LISTEN = "127.0.0.1:5512"
 AUDIT = ("best-effort", "required")  # what a log that cannot be written means
+
+
+EXEMPT = ("127.0.0.0/8", "::1/128")  # behind a tunnel or a proxy of this machine, all come from there
+COUNT_MAX = 1_000_000  # that a setting may say
+
+
+class Crowds:
+    """How many of everything there may be, and who is never shut out."""
+
+    __slots__ = (
+        "commands_per_user",
+        "penalty_exempt",
+        "sessions_per_user",
+        "strangers",
+        "strangers_per_source",
+    )
+
+    def __init__(
+        self,
+        *,
+        strangers: int = STRANGERS,
+        strangers_per_source: int = STRANGERS_PER_SOURCE,
+        sessions_per_user: int = SESSIONS_PER_USER,
+        commands_per_user: int = COMMANDS_PER_USER,
+        penalty_exempt: tuple[str, ...] = EXEMPT,
+    ) -> None:
+        self.strangers = _count("max-strangers", strangers)
+        self.strangers_per_source = _count("max-strangers-per-source", strangers_per_source)
+        self.sessions_per_user = _count("max-sessions", sessions_per_user)
+        self.commands_per_user = _count("max-commands", commands_per_user)
+        self.penalty_exempt = tuple(map(_network, penalty_exempt))
+
+
+def _count(option: str, number: int) -> int:
+    if not 0 < number <= COUNT_MAX:
+        raise UsageError(f"--{option} {number} is not from 1 to {COUNT_MAX}")
+    return number
+
+
+def _network(text: str) -> str:
+    from ipaddress import ip_network
+
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        raise UsageError(f"--penalty-exempt {text!a} is no network such as 10.0.0.0/8") from None
 
 
 class Settings:
@@ -23,6 +78,7 @@ class Settings:
         "audit_dir",
         "audit_size",
         "authorized_keys",
+        "crowds",
         "drain",
         "grace",
         "home",
@@ -57,6 +113,7 @@ class Settings:
         audit_size: int = AUDIT_SIZE,
         user: str | None = None,
         verbose: bool = False,
+        crowds: Crowds | None = None,
     ) -> None:
         self.allow_list = allow_list
         self.home = home
@@ -73,6 +130,7 @@ class Settings:
         self.audit = audit
         self.audit_dir = audit_dir
         self.audit_size = audit_size
+        self.crowds = crowds or Crowds()
         self.user = user  # that the listener becomes
         self.verbose = verbose
         self._check()

@@ -10,7 +10,7 @@ import asyncio
 import errno
 import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rexec.limits import ACCEPT_AGAIN, ACCEPTS_AT_ONCE
 
@@ -25,11 +25,18 @@ _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Door:
-    """The listening sockets of one server; `enter` makes the link of each who is let in."""
+    """The listening sockets of one server; `enter` makes links, but not for whom `refuses` shuts out."""
 
-    def __init__(self, sockets: Iterable[socket.socket], enter: Callable[[], Link], log: Log) -> None:
+    def __init__(
+        self,
+        sockets: Iterable[socket.socket],
+        enter: Callable[[str], Link],
+        log: Log,
+        refuses: Callable[[str], bool] = lambda peer: False,
+    ) -> None:
         self._sockets = tuple(sockets)
         self._enter = enter
+        self._refuses = refuses
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._coming: set[asyncio.Task[object]] = set()  # accepted, and not linked yet
@@ -79,18 +86,22 @@ class Door:
         """Accept some; those who serve links have their turn in between."""
         for _ in range(ACCEPTS_AT_ONCE):
             try:
-                accepted, _ = listening.accept()
+                accepted, address = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
                 self._mishap(error)
                 return
-            task = self._loop.create_task(self._link(accepted))
+            peer = _peer(address)
+            if self._refuses(peer):
+                accepted.close()
+                continue
+            task = self._loop.create_task(self._link(accepted, peer))
             self._coming.add(task)
             task.add_done_callback(self._linked)
 
-    async def _link(self, accepted: socket.socket) -> None:
-        await self._loop.connect_accepted_socket(self._enter, accepted)
+    async def _link(self, accepted: socket.socket, peer: str) -> None:
+        await self._loop.connect_accepted_socket(lambda: self._enter(peer), accepted)
 
     def _linked(self, task: asyncio.Task[object]) -> None:
         self._coming.discard(task)
@@ -103,6 +114,11 @@ class Door:
         if error.errno in _NO_ROOM:
             self._pause()
             self._again = self._loop.call_later(ACCEPT_AGAIN, self._watch)
+
+
+def _peer(address: Any) -> str:
+    """Return the address of a peer as text, "" for a Unix socket."""
+    return str(address[0]) if isinstance(address, tuple) else ""
 
 
 def _words(error: BaseException) -> str:

@@ -10,12 +10,21 @@ import secrets
 from typing import TYPE_CHECKING
 
 from rexec.errors import RemoteProtocolError
-from rexec.limits import NONCE, PROOFS_MAX, SESSION_ID
+from rexec.limits import (
+    NONCE,
+    PENALTY_BROKEN,
+    PENALTY_LATE,
+    PENALTY_SILENT,
+    PENALTY_UNPROVED,
+    PROOFS_MAX,
+    SESSION_ID,
+)
 from rexec.protocol import frames as f
 from rexec.protocol.connection import Connection
 from rexec.protocol.frames import Farewell
 from rexec.protocol.state import Handshake, Role
 from rexec.server import orders
+from rexec.server.crowd import source_of
 from rexec.server.session import Session
 from rexec.transport.dial import name_of, peer_uid
 from rexec.transport.link import mapped
@@ -31,7 +40,7 @@ REFUSAL = "not accepted"
 class Greeting:
     """The owner of a link whose client is a stranger."""
 
-    def __init__(self, listener: Listener, link: Link) -> None:
+    def __init__(self, listener: Listener, link: Link, peer: str) -> None:
         self._listener = listener
         self._link = link
         self._connection = Connection(Role.SERVER)
@@ -42,8 +51,10 @@ class Greeting:
         self._peer = ""
         self._here = ""
         self._ends = ""
+        self._proved_wrong = False
+        self._from = peer.partition("%")[0].removeprefix("::ffff:")
+        self.source = source_of(peer)
         link.owner = self
-        listener.strangers.add(self)
 
     # --- the link -----------------------------------------------------------------------------
 
@@ -59,23 +70,36 @@ class Greeting:
         hello = f.ServerHello(self._nonce, host_key, self._listener.software)
         self._link.write(self._connection.send(hello))
 
+    @property
+    def is_silent(self) -> bool:
+        return self._link.tls is not None and not self._link.tls.ready
+
+    def make_room(self) -> None:
+        """Go, because others came and this one got least far."""
+        self._end(Farewell.BUSY, "made room for others", PENALTY_SILENT)
+
     def received(self, data: memoryview) -> None:
         try:
             self._connection.receive_data(data)
             while not self._over and (event := self._connection.next_event()) is not None:
                 self._frame(event[1])
         except RemoteProtocolError as error:
-            self._end(Farewell.PROTOCOL_ERROR, str(error))
+            self._end(Farewell.PROTOCOL_ERROR, str(error), PENALTY_BROKEN)
 
     def ended(self) -> None:
-        self._end(None, "end of file")
+        self._end(None, "end of file", self._penalty)
 
     def writable(self, yes: bool) -> None:
         pass  # a greeting is smaller than any buffer
 
     def lost(self, error: Exception | None) -> None:
-        self._end(None, mapped(error))
+        self._end(None, mapped(error), self._penalty)
         self._listener.link_gone(self._link)
+
+    @property
+    def _penalty(self) -> float:
+        """What it costs to leave now."""
+        return PENALTY_UNPROVED if self._proved_wrong else PENALTY_SILENT
 
     # --- frames -------------------------------------------------------------------------------
 
@@ -103,10 +127,13 @@ class Greeting:
             if report.accepted:
                 self._listener.desk.order(orders.Leave(self._number))
             return
+        self._proved_wrong = not report.accepted and not report.busy
         if report.accepted:
             self._welcome(report.user)
+        elif report.busy:
+            self._end(Farewell.BUSY, report.busy)
         elif self._connection.proofs >= PROOFS_MAX:
-            self._end(Farewell.UNAUTHENTICATED, "too many proofs")
+            self._end(Farewell.UNAUTHENTICATED, "too many proofs", self._penalty)
         else:
             self._link.write(self._connection.refuse(REFUSAL))
             self.received(memoryview(b""))
@@ -117,6 +144,7 @@ class Greeting:
             host_proof = self._listener.prove_host(self._nonce, self._here, self._connection, user)
         self._link.write(self._connection.accept(f.Welcome(user, host_proof=host_proof)))
         self._done()
+        self._listener.crowd.proved(self.source, asyncio.get_running_loop().time())
         session = Session(self._listener, self._link, self._connection, self._number, user)
         self._listener.log.detail("welcome", from_=self._peer or "unix", user=user, ends=self._ends)
         self._listener.welcomed(session)
@@ -125,7 +153,7 @@ class Greeting:
     # --- the end ------------------------------------------------------------------------------
 
     def _too_late(self) -> None:
-        self._end(Farewell.UNAUTHENTICATED, "no proof in time")
+        self._end(Farewell.UNAUTHENTICATED, "no proof in time", PENALTY_LATE)
 
     def leave(self) -> None:
         """End because the server stops."""
@@ -136,11 +164,13 @@ class Greeting:
         self._deadline.cancel()
         self._listener.stranger_gone(self)
 
-    def _end(self, reason: Farewell | None, why: str) -> None:
+    def _end(self, reason: Farewell | None, why: str, penalty: float = 0.0) -> None:
         if self._over:
             return
         self._done()
-        self._listener.log.event("refused", from_=_ends(self._link)[0] or "unix", why=why)
+        if penalty:
+            self._listener.stranger_failed(self._from, penalty)
+        self._listener.log.event("refused", from_=self._from or "unix", why=why)
         ready = self._link.tls is None or self._link.tls.ready
         if reason is not None and ready and self._connection.state is not Handshake.CLOSED:
             self._link.write(self._connection.send(f.Goodbye(reason, why)))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Holdings:
     """One generation of it; a reload replaces all of it or nothing."""
 
-    __slots__ = ("_material", "drain", "grace", "host_hash", "keyring", "policy", "terse")
+    __slots__ = ("_material", "crowds", "drain", "grace", "host_hash", "keyring", "policy", "terse")
 
     def __init__(self, policy: Policy, keyring: Keyring, material: Material, settings: Settings) -> None:
         self.policy = policy
@@ -34,6 +34,7 @@ class Holdings:
         self.terse = settings.terse_denials  # a denial tells the client nothing more
         self.drain = settings.drain
         self.grace = settings.grace
+        self.crowds = settings.crowds
 
     def host_key(self) -> PrivateKey:
         """Return the key that signs for this server: the one that clients know it by."""
@@ -43,8 +44,16 @@ class Holdings:
         """Return what the listener serves with."""
         material = self._material
         key = material.key_pem or self.host_key().pkcs8_pem()
-        times = int(self.drain * 1000), int(self.grace * 1000)
-        return Offer(material.name, material.certificate, key, *times)
+        return Offer(
+            material.name,
+            material.certificate,
+            key,
+            drain_ms=int(self.drain * 1000),
+            grace_ms=int(self.grace * 1000),
+            strangers=self.crowds.strangers,
+            per_source=self.crowds.strangers_per_source,
+            exempt=" ".join(self.crowds.penalty_exempt),
+        )
 
 
 def take(settings: Settings, log: Log) -> Holdings:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from typing import TYPE_CHECKING, Any
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any, cast
 
 from rexec import __version__
 from rexec.auth import publickey
@@ -18,6 +19,7 @@ from rexec.errors import RexecError
 from rexec.limits import ENTERING, PARTING
 from rexec.server import orders
 from rexec.server.certificate import certified_key
+from rexec.server.crowd import Crowd, Room
 from rexec.server.desk import Desk
 from rexec.server.door import Door
 from rexec.server.greet import Greeting
@@ -46,11 +48,13 @@ class Service:
     Over TLS the key is in its context alone.
     """
 
-    __slots__ = ("drain", "grace", "key", "public", "tls")
+    __slots__ = ("drain", "grace", "key", "public", "room", "tls")
 
     def __init__(self, offer: orders.Offer) -> None:
         self.drain = offer.drain_ms / 1000
         self.grace = offer.grace_ms / 1000
+        exempt = tuple(map(ip_network, offer.exempt.split()))
+        self.room = Room(offer.strangers, offer.per_source, exempt)
         self.key: PrivateKey | None = None
         self.tls: ssl.SSLContext | None = None
         if offer.certificate:
@@ -75,10 +79,12 @@ class Listener:
         self.draining = False
         self.failed = False
         self.strangers: set[Greeting] = set()
+        self.crowd = Crowd(service.room)
         self.sessions: set[Session] = set()
         self._next: Service | None = None  # while the runner reads it and makes up its mind
         self._reloading = False
         self._reload_again = False
+        self._looks = False  # soon, whether it is drained
         self._buffers = Buffers()
         self._door: Door | None = None
         self._loop = asyncio.get_running_loop()
@@ -112,7 +118,7 @@ class Listener:
     async def serve(self, sockets: list[socket.socket]) -> int:
         """Serve until told to stop; return the exit code."""
         self._loop.set_exception_handler(self._mishap)
-        self._door = Door(sockets, self._accept, self.log)
+        self._door = Door(sockets, self._accept, self.log, self._shuts_out)
         self._door.open()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop, number)
@@ -126,12 +132,28 @@ class Listener:
         await self._last_words()
         return 1 if self.failed else 0
 
-    def _accept(self) -> Link:
+    def _accept(self, peer: str) -> Link:
         context = self.service.tls
         link = Link(self._buffers, None if context is None else TlsLayer(context, server_side=True))
         self._links.add(link)
-        Greeting(self, link)
+        self._stranger_came(Greeting(self, link, peer))
         return link
+
+    def _shuts_out(self, peer: str) -> bool:
+        return self.crowd.is_shut_out(peer, self._loop.time())
+
+    def _stranger_came(self, stranger: Greeting) -> None:
+        """Take one more in; where there is no room, somebody else goes."""
+        self.strangers.add(stranger)
+        victim = self.crowd.enter(stranger, self._loop.time())
+        if victim is not None:
+            cast(Greeting, victim).make_room()
+
+    def stranger_failed(self, peer: str, seconds: float) -> None:
+        """Remember a failure; who is shut out from now on is told of once."""
+        time = self.crowd.failed(peer, seconds, self._loop.time())
+        if time:
+            self.log.event("shut", from_=peer, seconds=int(time), why="failed again and again")
 
     def link_gone(self, link: Link) -> None:
         self._links.discard(link)
@@ -179,12 +201,12 @@ class Listener:
 
     def stranger_gone(self, stranger: Greeting) -> None:
         self.strangers.discard(stranger)
-        if self.draining:
-            self._loop.call_soon(self.check_drained)  # it may be a session by then
+        self.crowd.leave(stranger)
+        self.look_again()  # in a while: it may be a session by then
 
     def left(self, session: Session) -> None:
         self.sessions.discard(session)
-        self.check_drained()
+        self.look_again()
 
     # --- signals ------------------------------------------------------------------------------
 
@@ -208,6 +230,7 @@ class Listener:
     def _reloaded(self, report: orders.Reloaded) -> None:
         if report.accepted and self._next is not None:
             self.service = self._next
+            self.crowd.room = self.service.room
         self._next = None
         self._reloading = False
         kept = "" if report.accepted else f"; what was read is refused: {report.message}"
@@ -260,8 +283,15 @@ class Listener:
             session.drain(now=True)
         self.check_drained()
 
+    def look_again(self) -> None:
+        """Look soon whether somebody is still waited for; never from within a look, and once for many."""
+        if self.draining and not self._looks:
+            self._looks = True
+            self._loop.call_soon(self.check_drained)
+
     def check_drained(self) -> None:
         """Let idle clients go while draining, and stop when the last command has ended."""
+        self._looks = False
         if not self.draining or self._stopped.done():
             return
         for session in tuple(self.sessions):

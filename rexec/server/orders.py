@@ -159,6 +159,7 @@ class Judged(Message, code=32):
     session: u64
     accepted: flag
     user: text = ""
+    busy: text = ""  # why not, for one whose key is good
 
 
 class Bounds(Record):
@@ -251,6 +252,9 @@ class Offer(Message, code=40):
     key: blob  # PEM
     drain_ms: u64
     grace_ms: u64
+    strangers: u32
+    per_source: u32
+    exempt: text  # networks, with a blank between two
 
 
 # Why the listener may have a command ended; how one ended by itself or by its rule, it has no say in.

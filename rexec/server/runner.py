@@ -30,7 +30,7 @@ from rexec.protocol.frames import Cause, Form, Pty
 from rexec.server import answers, copies, orders
 from rexec.server.evidence import Refused
 from rexec.server.leftovers import Leftovers
-from rexec.server.seats import Seats
+from rexec.server.seats import Crowded, Seats
 from rexec.server.starting import Pending, Starting
 from rexec.server.supervisor import Job, Supervisor
 from rexec.server.tally import Tally
@@ -178,7 +178,12 @@ class Runner:
 
     def _judge(self, order: orders.Judge) -> None:
         """Verify a proof; every refusal looks the same to the client, and says why in the log."""
-        seat = self._seats.judge(order, self._held)
+        try:
+            seat = self._seats.judge(order, self._held)
+        except Crowded as error:
+            self._log.event("refused", from_=order.peer or "unix", user=order.user, why=error)
+            self._link.send(orders.Judged(order.session, False, busy=str(error)))
+            return
         if isinstance(seat, str):
             self._log.event("refused", from_=order.peer or "unix", user=order.user, why=seat)
             self._link.send(orders.Judged(order.session, False))
@@ -214,7 +219,8 @@ class Runner:
 
     def _allow(self, order: orders.Start, seat: Seat, permit: Permit) -> None:
         """Discharge what the permit obliges to, write the decision down, start."""
-        why = self._unfit(permit) or discharge(permit) or self._tally.admit(permit, time.monotonic())
+        why = self._crowded(seat.principal.user) or self._unfit(permit) or discharge(permit)
+        why = why or self._tally.admit(permit, time.monotonic())
         if why is not None:
             self._reject(order, seat, Deny(why, permit.rule.label, logged=permit.logged))
             return
@@ -231,6 +237,18 @@ class Runner:
 
     def _unfit(self, permit: Permit) -> str | None:
         return copies.refusal(permit) if permit.rule.copies else None
+
+    def _crowded(self, user: str) -> str | None:
+        """Return why a user may start nothing more now."""
+        most = self._held.crowds.commands_per_user
+        if len(self._jobs) + len(self._starting) < most:
+            return None
+        running = self._jobs.of_user(user) + self._starting.of_user(user)
+        return (
+            f"{user} runs {running} commands at once already: wait until one has ended"
+            if running >= most
+            else None
+        )
 
     def _request(self, order: orders.Start, seat: Seat, principal: Principal) -> Request:
         return Request(

@@ -6,6 +6,7 @@ Who the client is was proved to this process. Where it comes from is the listene
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rexec.auth import method
@@ -31,15 +32,20 @@ class Seat:
         self.ends = ends
 
 
+class Crowded(Exception):
+    """The proof is good, and its user has as many sessions as there may be; says so."""
+
+
 class Seats:
     """All of them, by the number of the session."""
 
     def __init__(self) -> None:
         self._bindings = Bindings()
         self._seats: dict[int, Seat] = {}
+        self._of_user: Counter[str] = Counter()
 
     def judge(self, order: Judge, held: Holdings) -> Seat | str:
-        """Verify a proof; return the seat that it earned, or why none."""
+        """Verify a proof; return the seat that it earned, or why none. Raises `Crowded`."""
         _check_places(order)
         if order.session in self._seats:
             raise RemoteProtocolError("a session that is there is judged again")
@@ -56,8 +62,11 @@ class Seats:
         principal = held.keyring.admit(key, order.user, order.peer)
         if principal is None:
             return f"key {key.fingerprint()} is not authorised"
+        if self._of_user[principal.user] >= held.crowds.sessions_per_user:
+            raise Crowded(f"{principal.user} has {self._of_user[principal.user]} sessions already")
         for seen in bindings:
             self._bindings.spend(seen)
+        self._of_user[principal.user] += 1
         self._seats[order.session] = seat = Seat(principal, order.peer, order.ends)
         return seat
 
@@ -67,7 +76,11 @@ class Seats:
 
     def leave(self, session: int) -> None:
         """Forget a session; its proof is worth nothing any more."""
-        self._seats.pop(session, None)
+        seat = self._seats.pop(session, None)
+        if seat is not None:
+            self._of_user[seat.principal.user] -= 1
+            if not self._of_user[seat.principal.user]:
+                del self._of_user[seat.principal.user]
 
 
 def _context(order: Judge, held: Holdings) -> method.Context:

@@ -107,8 +107,7 @@ class Session:
 
     def _one_less(self) -> None:
         """Look whether this was the last that a server on its way out waited for."""
-        if self.listener.draining:
-            self.loop.call_soon(self.listener.check_drained)
+        self.listener.look_again()
 
     # --- frames -------------------------------------------------------------------------------
 

@@ -84,6 +84,10 @@ class Starting:
     def __len__(self) -> int:
         return len(self._pending)
 
+    def of_user(self, user: str) -> int:
+        """Return how many commands of a user are on their way."""
+        return sum(pending.user == user for pending in self._pending.values())
+
     def __contains__(self, number: int) -> bool:
         return number in self._pending
 

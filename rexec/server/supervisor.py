@@ -103,6 +103,10 @@ class Supervisor:
     def __contains__(self, number: int) -> bool:
         return number in self._jobs
 
+    def of_user(self, user: str) -> int:
+        """Return how many commands of a user run."""
+        return sum(job.user == user for job in self._jobs.values())
+
     def begin(self, job: Job) -> None:
         """Take charge of a command that was just started."""
         self._jobs[job.number] = job

@@ -59,6 +59,7 @@ class Link(asyncio.BufferedProtocol):
         self._buffers = buffers
         self._transport: asyncio.Transport | None = None
         self._paused_reading = False
+        self._is_unwanted = False  # aborted, maybe before there was anything to abort
         self._patience: asyncio.TimerHandle | None = None
 
     # --- for the owner ------------------------------------------------------------------------
@@ -79,6 +80,7 @@ class Link(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """End at once; what is queued is lost."""
+        self._is_unwanted = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -91,6 +93,9 @@ class Link(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if self._is_unwanted:
+            self._transport.abort()
+            return
         self._transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
         self.here, self.peer = map(transport.get_extra_info, ("sockname", "peername"))
         if self.tls is None:

@@ -49,7 +49,7 @@ async def until(condition: Callable[[], object]) -> None:
 def opened(seen: list[Link], log: Log) -> Door:
     listening = socket.create_server(("127.0.0.1", 0))
 
-    def enter() -> Link:
+    def enter(peer: str) -> Link:
         link = Link(Buffers(1024), None)
         Guest(link, seen)
         return link
