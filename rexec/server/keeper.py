@@ -44,7 +44,7 @@ def keep(end: socket.socket, be_runner: Callable[[], NoReturn], succession: Succ
 def _settle() -> None:
     """Leave the terminal and its signals to the listener, and become the parent of orphans."""
     os.setsid()
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, lambda *_: None)
     become_subreaper()
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rexec.audit.log import Log
 
 SOCKET, INTERVAL, WHO = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
+_DIGITS = 18  # of a number that is believed
 _GRACE_USEC = 5_000_000  # that a stop may take beyond the time of its drain
 
 
@@ -92,4 +93,4 @@ def take_notices(environ: MutableMapping[str, str], log: Log) -> Notices:
 
 
 def _is_interval(text: str) -> bool:
-    return text.isascii() and text.isdigit() and 0 < int(text) < 1 << 62
+    return text.isascii() and text.isdigit() and len(text) < _DIGITS and int(text) > 0

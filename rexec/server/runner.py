@@ -379,5 +379,5 @@ def settle() -> None:
     bequeath_none()
     AS_GIVEN.raise_limit()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # for all that is started here: no core dumps
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, lambda *_: None)

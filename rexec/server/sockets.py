@@ -23,6 +23,7 @@ FIRST = 3  # SD_LISTEN_FDS_START: the number of the first
 SUCCEEDS = "REXEC_SUCCEEDS"  # of a successor: where to say that it serves, and whose sockets it has
 OURS, THEIRS = "ours", "theirs"
 _NAMES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", SUCCEEDS)
+_DIGITS, _SHOWN = 6, 40  # of a number that is believed, and that is shown
 _FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
@@ -68,13 +69,17 @@ def take_given(environ: MutableMapping[str, str]) -> Given | None:
     pid, count, _, succeeds = (environ.pop(name, "") for name in _NAMES)
     if pid != str(os.getpid()) or count in ("", "0"):  # meant for a process before us
         return None
-    if not (count.isascii() and count.isdigit()) or int(count) > SOCKETS_MAX:
-        raise ConfigError(f"LISTEN_FDS={count!a} is no number of sockets from 1 to {SOCKETS_MAX}")
-    sockets = [_given(number) for number in range(FIRST, FIRST + int(count))]
-    if not succeeds:
-        return Given(sockets)
-    os.set_inheritable(FIRST + len(sockets), False)
-    return Given(sockets, are_ours=succeeds == OURS, heard=FIRST + len(sockets))
+    is_number = count.isascii() and count.isdigit() and len(count) < _DIGITS
+    if not is_number or int(count) > SOCKETS_MAX:
+        raise ConfigError(f"LISTEN_FDS={count[:_SHOWN]!a} is no number of sockets from 1 to {SOCKETS_MAX}")
+    end = FIRST + int(count)
+    try:
+        if succeeds:
+            os.set_inheritable(end, False)
+    except OSError as error:
+        raise ConfigError(f"{SUCCEEDS} is set, and no server is succeeded: {words(error)}") from None
+    sockets = [_given(number) for number in range(FIRST, end)]
+    return Given(sockets, are_ours=succeeds == OURS, heard=end if succeeds else -1)
 
 
 def _given(number: int) -> socket.socket:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from rexec.errors import ConfigError
+from rexec.server import sockets
 from tests.regress.conftest import PATIENCE, Host, wait_until
 from tests.regress.manager import LAUNCH, Manager
 
@@ -159,6 +161,46 @@ def test_what_is_no_listening_socket_of_streams_is_refused(host: Host) -> None:
         assert "abstract" in refused(host, hidden)
     with open("/dev/null") as file:
         assert "LISTEN_FDS: descriptor 3: " in refused(host, file)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("count", "succeeds", "words"),
+    [
+        ("x", "", "LISTEN_FDS="),
+        ("9" * 5000, "", "LISTEN_FDS="),
+        ("251", "", "LISTEN_FDS="),
+        ("1", "ours", "REXEC_SUCCEEDS"),
+    ],
+)
+def test_nonsense_in_the_environment_is_one_line(
+    host: Host, monkeypatch: pytest.MonkeyPatch, count: str, succeeds: str, words: str
+) -> None:
+    environment = {"LISTEN_FDS": count, "LISTEN_PID": str(os.getpid()), "REXEC_SUCCEEDS": succeeds}
+    monkeypatch.setattr(sockets, "FIRST", 900)  # where nothing is open
+    with pytest.raises(ConfigError, match=words) as caught:
+        sockets.take_given(environment)
+    assert len(str(caught.value)) < 200
+    assert not environment
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_who_became_another_user_still_tells(tmp_path: Path, host: Host) -> None:
+    """The socket is connected before: the listener of `--user` may reach nothing by its name."""
+    manager = Manager(tmp_path)
+    tmp_path.chmod(0o700)
+    manager.start(host, "--user", "nobody", WATCHDOG_USEC="400000")
+    manager.hear("READY")
+    manager.hear("WATCHDOG")
+    os.kill(host.pid, signal.SIGUSR2)
+    host.wait_for("rexec-server: handover result=done")
+    new = int(manager.hear("MAINPID")["MAINPID"])
+    assert host.process is not None
+    assert host.process.wait() == 0
+    assert host.run("true").returncode == 0
+    assert os.stat(f"/proc/{new}").st_uid != 0
+    os.kill(new, signal.SIGTERM)
+    host.wait_for("<end of log>")
+    manager.close()
 
 
 def test_sockets_that_were_meant_for_another_process_are_not_ours(host: Host) -> None:

@@ -85,7 +85,7 @@ def test_signals_that_are_meant_for_the_listener_do_not_end_it() -> None:
         assert server.stdout is not None
         server.stdout.readline()
         keeper = only_child_of(server.pid)
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
             os.kill(keeper, number)
         os.kill(only_child_of(keeper), signal.SIGKILL)
         assert server.wait() == 1
