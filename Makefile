@@ -12,6 +12,7 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 FUZZ_SECONDS ?= 3600
 FUZZ_TARGETS ?= allow-lists arguments copies expressions lines frames
 SOAK_ROUNDS  ?= 20
+CUTS         ?= 1000
 PACKAGES := openssh-client openssh-sftp-server vim-tiny procps asciinema rsync git borgbackup parallel mercurial ansible-core \
     systemd subversion rdiff-backup restic unison duplicity pdsh clustershell pssh lftp bup mosh
 SOAK := tests/process/test_swap.py $(patsubst %,tests/regress/test_%.py, every_run_is_whole ends_all_of_it \
@@ -21,7 +22,7 @@ SOAK := tests/process/test_swap.py $(patsubst %,tests/regress/test_%.py, every_r
 WORKERS ?= $(shell echo $$(($$(nproc) * 3 / 2 + $$(nproc) % 2)))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-stop test test-system fuzz soak check floors format clean
+.PHONY: help venv demo demo-stop test test-system fuzz soak cuts check floors format clean
 
 # One line, or nothing. Debian keeps ensurepip in a package of its own.
 problem = $(shell \
@@ -78,6 +79,9 @@ fuzz: $(FUZZ)  ## fuzz what reads hostile bytes, each target for FUZZ_SECONDS of
 
 soak: $(DEV)  ## run the tests of races and leftovers SOAK_ROUNDS times (20)
 	@for round in $$(seq $(SOAK_ROUNDS)); do echo "round $$round" && $(BIN)/pytest -x $(SOAK) || exit 1; done
+
+cuts: $(DEV)  ## move CUTS (1,000) files over connections that break: each is whole, or 255
+	@$(BIN)/python -m tests.regress.cuts --trials $(CUTS) --large $$(( $(CUTS) / 10 ))
 
 check: $(DEV) floors  ## look at format, lint, types and the floors of the architecture
 	@$(BIN)/ruff format --check .

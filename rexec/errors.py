@@ -43,9 +43,10 @@ class ConfigError(UsageError):
 
 
 class ConnectError(RexecError):
-    """No connection could be made."""
+    """No connection could be made; `is_refused`: since nothing listens there."""
 
     state = "unreachable"
+    is_refused = False
 
 
 class TrustError(RexecError):

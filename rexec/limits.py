@@ -56,6 +56,16 @@ RETAIN_FRAMES = 1_024  # unacknowledged control frames likewise
 UNANSWERED_BYTES = 16 * MIB  # unacknowledged bytes beyond which a client that still asks is cut off
 UNANSWERED_FRAMES = 16_384  # likewise frames: 16 for each channel it may have open
 
+# --- lost connections --------------------------------------------------------------------------
+RESUME_RESET = 3.0  # seconds a session waits after FIN or RST: the path works, who lives is back within them
+RESUME_SILENCE = 60.0  # seconds it waits where nothing was heard: a network that changes, a lid that was shut
+PARKED_MAX = 1_024  # sessions that wait at once
+PARKED_PER_USER = 64  # of one user: nobody's lost connections use up the room of others
+PARKED_BYTES = 256 * MIB  # that all who wait may keep for their clients
+PARKED_USER_BYTES = 64 * MIB  # likewise those of one user: sixteen with all that each may keep
+RESUME_PAUSE = 0.2  # seconds before a client first tries again; twice as many each time after that ...
+RESUME_PAUSE_MAX = 5.0  # ... up to so many
+
 # --- commands ----------------------------------------------------------------------------------
 LINGER = 1.0  # seconds that a background child may hold the pipes of an ended command
 KILL_AFTER = 2.0  # seconds between TERM and KILL

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from rexec.cli.oneshot import ask_passphrase, ask_trust, has_terminal, target_of
+from rexec.cli.oneshot import target_of
+from rexec.cli.persons import ask_passphrase, ask_trust, has_terminal
 from rexec.cli.progress import Progress, Told
 from rexec.client import copying, errand
 from rexec.client.connect import connect

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 
 from rexec import files
 from rexec.cli.output import report, say
+from rexec.cli.persons import ask_passphrase, ask_trust, has_terminal
 from rexec.cli.signals import RESIZED, Signals, die_by
 from rexec.client.command import Command, signal_number
 from rexec.client.config import Wishes, directory, load_config, resolve, variables
@@ -18,7 +18,6 @@ from rexec.client.streams import FdSink, FdSource, MemorySink
 from rexec.errors import LocalProtocolError, RexecError, UsageError
 from rexec.limits import EXEC_MAX
 from rexec.protocol import frames as f
-from rexec.text import neutral
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from rexec.protocol.connection import Connection
 
 PROGRAM = "rexec"
-TRUST_ANSWERS = "Say yes or no in full, or give the fingerprint that the server printed."
 _SIGNALLED = 128  # and above: by a signal, as shells have it
 
 
@@ -119,6 +117,7 @@ class OneShot:
         self.signals.catch(*([RESIZED] if self.terminal is not None and self.terminal.is_local else []))
         session.wakeup = self.signals.descriptor
         session.noticed = self._notice
+        session.told = self._tell
 
     def _follow(self, session: Session, command: Command) -> None:
         """Pump until a command is over, or nobody waits for it any more."""
@@ -126,7 +125,12 @@ class OneShot:
             if self.terminal is not None and command.terminal:
                 self.terminal.enter()
             session.pump(self.signals.patience())
-            self.signals.forward(lambda name: session.signal(command, name), self._resized)
+            self.signals.forward(lambda name: self._pass_on(session, command, name), self._resized)
+
+    def _pass_on(self, session: Session, command: Command, name: str) -> None:
+        """Send a signal on; Ctrl-C ends a client that has nobody to send it to."""
+        session.signal(command, name)
+        self.signals.gave_up |= name == "INT" and session.is_away
 
     def _confirmed(self, session: Session, command: Command) -> str | None:
         """Return the text that a command was denied for the lack of, once somebody has typed it."""
@@ -256,6 +260,11 @@ class OneShot:
 
             say(self.program, text, line_end(2))
 
+    def _tell(self, text: str, is_good: bool) -> None:
+        """Say what becomes of the line; good news are for those who want many words."""
+        if self.line.verbose or not (is_good or self.line.quiet or self.line.json):
+            self._notice(f"{self.target.name}: {text}")
+
     def _chat(self, text: str) -> None:
         if self.line.verbose:
             self._say(text)
@@ -278,6 +287,8 @@ def target_of(line: Line) -> Target:
         "no_tls",
         "accept_new",
         "connect_timeout",
+        "no_resume",
+        "resume_for",
     ):
         setattr(wishes, name, getattr(line, name))
     line.keep_going = line.keep_going or bool(config.client.get("keep_going"))
@@ -342,34 +353,6 @@ def reason_of(name: str, result: Result) -> str:
 def may_ask(target: Target) -> bool:
     """Whether there is a person who may be asked."""
     return target.asks and has_terminal()
-
-
-def has_terminal() -> bool:
-    """Tell whether somebody is there to be asked."""
-    return os.isatty(0) and os.isatty(2)
-
-
-def ask_trust(host: str, fingerprint: str) -> bool:
-    """Ask the person at the terminal whether a new server's key is the right one."""
-    print(f"The key of {neutral(host)} is not known. Its fingerprint is {fingerprint}.", file=sys.stderr)  # noqa: T201
-    while True:
-        sys.stderr.write("Is it the right one (yes, no, or the fingerprint)? ")
-        sys.stderr.flush()
-        answer = sys.stdin.readline()
-        if not answer or answer.strip() in ("no", "n"):
-            return False
-        if answer.strip() in ("yes", fingerprint):
-            return True
-        print(TRUST_ANSWERS, file=sys.stderr)  # noqa: T201
-
-
-def ask_passphrase(path: str) -> bytes | None:
-    """Ask for the passphrase of a key; nobody is asked where there is no terminal."""
-    if not has_terminal():
-        return None
-    from getpass import getpass
-
-    return os.fsencode(getpass(f"Passphrase of {neutral(path)}: "))
 
 
 def _write_all(descriptor: int, data: bytes, name: str) -> None:

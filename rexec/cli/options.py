@@ -38,6 +38,8 @@ class Line:
         self.no_tls = False
         self.accept_new = False
         self.connect_timeout: float | None = None
+        self.no_resume = False
+        self.resume_for: float | None = None
         self.json = False
         self.status_fd: int | None = None
         self.lists = False
@@ -127,6 +129,8 @@ OPTIONS = (
         "10s",
         _seconds,
     ),
+    Option("", "--no-resume", "no_resume", "a connection that is lost is not taken up again"),
+    Option("", "--resume-for", "resume_for", "how long to try to take it up again (60s)", "60s", _seconds),
     Option(
         "", "--confirm", "confirm", "the text with which a rule wants to be confirmed", "TEXT", confirmation
     ),

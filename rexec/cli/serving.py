@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rexec import files
-from rexec.client.config import load_config, seconds
+from rexec.client.config import load_config, seconds, seconds_or_no
 from rexec.errors import UsageError
-from rexec.limits import AUDIT_SIZE, DRAIN, GRACE
+from rexec.limits import AUDIT_SIZE, DRAIN, GRACE, KEEPALIVE_IDLE, RESUME_RESET, RESUME_SILENCE
 from rexec.server.config import AUDIT, Crowds, Settings
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ _PLAIN = (
     "no_tls",
     "drain",
     "grace",
+    "keepalive",
+    "resume_for",
+    "resume_reset",
     "terse_denials",
     "audit",
     "audit_dir",
@@ -56,6 +59,17 @@ _OPTIONS = (
     click.option("--no-tls", is_flag=True, help="Serve in the clear, on unix: and loopback addresses alone."),
     click.option("--drain", metavar="TIME", help="Time to finish after SIGTERM (10s)."),
     click.option("--grace", metavar="TIME", help="Time for a client to prove who it is (10s)."),
+    click.option(
+        "--keepalive", metavar="TIME", help="Silence before a client is asked whether it lives (15s)."
+    ),
+    click.option(
+        "--resume-for",
+        metavar="TIME|no",
+        help="How long a session waits for its client where nothing is heard (60s).",
+    ),
+    click.option(
+        "--resume-reset", metavar="TIME|no", help="Likewise where the connection was closed or reset (3s)."
+    ),
     click.option(
         "--terse-denials",
         is_flag=True,
@@ -122,6 +136,9 @@ def settings_of(options: dict[str, Any], *, provision: bool = True) -> Settings:
         provision=provision and options["config"] is None,
         drain=DRAIN if chosen["drain"] is None else seconds(str(chosen["drain"])),
         grace=GRACE if chosen["grace"] is None else seconds(str(chosen["grace"])),
+        keepalive=KEEPALIVE_IDLE if chosen["keepalive"] is None else seconds(str(chosen["keepalive"])),
+        resume_for=_wait(chosen["resume_for"], RESUME_SILENCE),
+        resume_reset=_wait(chosen["resume_reset"], RESUME_RESET),
         terse_denials=bool(chosen["terse_denials"]),
         audit=chosen["audit"] or AUDIT[0],
         audit_dir=chosen["audit_dir"] if options["audit_dir"] is None else options["audit_dir"],
@@ -143,6 +160,10 @@ def _crowds(options: dict[str, Any], config: dict[str, Any]) -> Crowds:
     if exempt is not None and exempt != ():
         said["penalty_exempt"] = (exempt,) if isinstance(exempt, str) else tuple(exempt)
     return Crowds(**said)
+
+
+def _wait(chosen: object, default: float) -> float:
+    return default if chosen is None else seconds_or_no(str(chosen))
 
 
 def _size(text: str) -> int:

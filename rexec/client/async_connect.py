@@ -106,24 +106,30 @@ async def open_session(target: Target, signers: Iterable[Signer], terms: Terms |
     deadline = asyncio.get_running_loop().time() + target.connect_timeout
     door = Door()
     try:
+        link = await reach(target, door, deadline)
         try:
-            async with asyncio.timeout_at(deadline):
-                link = await open_link(target.address, door, tls=target.tls, via=target.via)
-                try:
-                    await door.ready()
-                except BaseException:
-                    link.abort()
-                    raise
-        except TimeoutError:
-            raise ConnectError("timed out") from None
-        try:
-            greeting = Greeting(target, _ends(target, link), signers, terms or Terms())
+            greeting = Greeting(target, ends_of(target, link), signers, terms or Terms())
             return await _greet(greeting, link, door, deadline)
         except BaseException:
             link.abort()
             raise
     except RexecError as error:
         raise named(target, error) from None
+
+
+async def reach(target: Target, door: Door, deadline: float) -> Link:
+    """Return a link on which bytes can be sent. Raises `ConnectError`."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            link = await open_link(target.address, door, tls=target.tls, via=target.via)
+            try:
+                await door.ready()
+            except BaseException:
+                link.abort()
+                raise
+    except TimeoutError:
+        raise ConnectError("timed out") from None
+    return link
 
 
 async def _greet(greeting: Greeting, link: Link, door: Door, deadline: float) -> AsyncSession:
@@ -134,8 +140,10 @@ async def _greet(greeting: Greeting, link: Link, door: Door, deadline: float) ->
         data, user = await loop.run_in_executor(None, _step, steps)
         if user is not None:
             session = AsyncSession(link, greeting.connection, user)
+            session.keep(greeting)
             session.server_key = greeting.server_key
-            return _settle(session, door)
+            session.settle(door.rest(), door.over)
+            return session
         if data:
             deadline = loop.time() + greeting.target.connect_timeout
             link.write(data)
@@ -154,15 +162,8 @@ def _step(steps: Steps) -> tuple[bytes, str | None]:
         return b"", str(end.value)
 
 
-def _settle(session: AsyncSession, door: Door) -> AsyncSession:
-    """Hand over what came meanwhile."""
-    session.received(door.rest())
-    if door.over is not None:
-        session.lost(door.over)
-    return session
-
-
-def _ends(target: Target, link: Link) -> Ends:
+def ends_of(target: Target, link: Link) -> Ends:
+    """Return what a greeting has to know of the link."""
     plain = link.socket
     uid = peer_uid(plain) if target.address.path else None
     dialled = name_of(plain.getpeername())

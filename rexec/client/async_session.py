@@ -6,11 +6,20 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from rexec.client.dispatch import Dispatch
-from rexec.errors import ConnectionLost
-from rexec.limits import CHANNELS_PER_SESSION, CLIENT_PATIENCE, KEEPALIVE_IDLE, KEEPALIVE_TIMEOUT, PARTING
+from rexec.client.dispatch import Dispatch, Farewell
+from rexec.errors import ConnectionLost, RexecError
+from rexec.limits import (
+    ACK_DELAY,
+    CHANNELS_PER_SESSION,
+    CLIENT_PATIENCE,
+    KEEPALIVE_IDLE,
+    KEEPALIVE_TIMEOUT,
+    PARTING,
+)
 from rexec.protocol import frames as f
-from rexec.protocol.frames import Farewell
+from rexec.protocol.connection import RESUME
+from rexec.protocol.frames import Farewell as Reason
+from rexec.protocol.state import Handshake
 from rexec.transport.link import mapped
 
 if TYPE_CHECKING:
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
 
     from rexec.auth.keys import PublicKey
     from rexec.client.command import Command
+    from rexec.client.greeting import Greeting
     from rexec.client.streams import Sink
     from rexec.protocol.connection import Connection
     from rexec.transport.link import Link
@@ -31,6 +41,12 @@ class AsyncSession(Dispatch):
         self.server_key: PublicKey | None = None  # the one by which we know the server
         self._loop = asyncio.get_running_loop()
         self._link = link
+        self.greeting: Greeting | None = None  # how we came in, and may come in again
+        self.told: Callable[[str, bool], None] | None = None  # what becomes of the line; True: good news
+        self.keepalive: float = KEEPALIVE_IDLE  # seconds of silence before a ping
+        self.silence: float = KEEPALIVE_TIMEOUT  # and behind it, before the server counts as gone
+        self._away: asyncio.Task[None] | None = None  # on the way back, while there is no connection
+        self._ack_timer: asyncio.TimerHandle | None = None
         self._flowing = True
         self._heard = self._loop.time()
         self._pinged = False
@@ -40,6 +56,18 @@ class AsyncSession(Dispatch):
         self.slots = asyncio.Semaphore(CHANNELS_PER_SESSION)
         self._gone = self._loop.create_future()
         link.owner = self
+
+    def keep(self, greeting: Greeting) -> None:
+        """Note how we came in, and how long silences may be."""
+        self.greeting = greeting
+        self.keepalive, self.silence = greeting.target.keepalive, greeting.target.silence
+        self._wait_for_silence()
+
+    def settle(self, data: bytes, over: RexecError | None) -> None:
+        """Take what came before the link was ours, its end included."""
+        self.received(data)
+        if over is not None:
+            self.lost(over)
 
     async def until(self, command: Command, done: Callable[[], bool]) -> None:
         """Wait until something of a command is so."""
@@ -72,7 +100,11 @@ class AsyncSession(Dispatch):
     async def close(self) -> None:
         """Say goodbye: what still runs is ended."""
         if self._lost is None:
-            self._queue(self._send(f.Goodbye(Farewell.DONE)))
+            if self._away is not None:
+                self._away.cancel()
+                self._away = None
+                self._gone.set_result(None)
+            self._queue(self._send(f.Goodbye(Reason.DONE)))
             self._lose("connection closed")
         try:
             async with asyncio.timeout(PARTING):
@@ -92,15 +124,32 @@ class AsyncSession(Dispatch):
             self._guard(lambda: self._take(data))
 
     def _take(self, data: bytes | memoryview) -> None:
+        core = self.connection.session
+        was_full = core.full
         self.connection.receive_data(data)
         self._events()
+        if was_full and not core.full:
+            self.writable(self._flowing)
+        if core.ack_due:
+            self._acknowledge()
+        elif core.ack_pending and self._ack_timer is None:
+            self._ack_timer = self._loop.call_later(ACK_DELAY, self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        """Tell the server what it need not keep any more."""
+        if self._ack_timer is not None:
+            self._ack_timer.cancel()
+            self._ack_timer = None
+        if self._lost is None and self._away is None:
+            self._queue(self.connection.acknowledge())
 
     def ended(self) -> None:
         if self._lost is None:
             self._guard(self._end_of_file)
 
     def _end_of_file(self) -> None:
-        self.connection.receive_eof()
+        if not self._may_return:
+            self.connection.receive_eof()
         raise ConnectionLost("connection lost: the server closed it")
 
     def writable(self, yes: bool) -> None:
@@ -110,35 +159,90 @@ class AsyncSession(Dispatch):
 
     def lost(self, error: Exception | None) -> None:
         if self._lost is None:
-            self._lose(f"connection lost: {mapped(error)}")
-        if not self._gone.done():
+            self._cut(ConnectionLost(_words(error)))
+        if self._away is None and not self._gone.done():
             self._gone.set_result(None)
 
     def _lose(self, why: str) -> None:
         super()._lose(why)
+        self._acknowledge()
         self._timer.cancel()
         self._link.close()
         self._loop.call_later(PARTING, self._link.abort)
 
+    # --- without a connection -----------------------------------------------------------------
+
+    @property
+    def _may_return(self) -> bool:
+        """Whether a connection that is lost may be sought again."""
+        is_agreed = RESUME in self.connection.features and self.connection.state is Handshake.OPEN
+        return is_agreed and self.greeting is not None
+
+    def _cut(self, error: ConnectionLost) -> None:
+        if isinstance(error, Farewell) or not self._may_return:
+            super()._cut(error)
+            return
+        self._timer.cancel()
+        self._link.drop()
+        self._away = self._loop.create_task(self._come_back(str(error)))
+        if self.told is not None:
+            self.told(f"{error}; trying again", False)
+
+    async def _come_back(self, why: str) -> None:
+        from rexec.client.async_resume import come_back
+
+        assert self.greeting is not None
+        try:
+            link, greeting, door = await come_back(self.greeting, self.connection.session)
+        except RexecError as error:
+            self._away = None
+            self._lose(f"{why}; not resumed: {error}")
+            if not self._gone.done():
+                self._gone.set_result(None)
+            return
+        self._away = None
+        self._link, self.connection, self.greeting = link, greeting.connection, greeting
+        link.owner = self
+        self._wait_for_silence()
+        if not greeting.resumed:
+            self._fail(f"{why}; the server knows the session no more")
+        if self.told is not None:
+            self.told("resumed" if greeting.resumed else "connected again", True)
+        self._flowing = True
+        self._queue(self.connection.again())
+        self.settle(door.rest(), door.over)
+        if self._away is None:
+            self.writable(self._flowing)
+
+    # --- silence ------------------------------------------------------------------------------
+
+    def _wait_for_silence(self) -> None:
+        self._heard = self._loop.time()
+        self._pinged = False
+        self._timer.cancel()
+        self._timer = self._loop.call_later(self.keepalive, self._keep_alive)
+
     def _keep_alive(self) -> None:
         silence = self._loop.time() - self._heard
-        if silence >= KEEPALIVE_IDLE + KEEPALIVE_TIMEOUT:
-            self._lose(f"connection lost: no answer for {silence:.0f} s")
-            self._link.abort()
+        if silence >= self.keepalive + self.silence:
+            self._cut(ConnectionLost(f"connection lost: no answer for {silence:.0f} s"))
+            if self._away is None:
+                self._link.abort()
             return
-        if silence >= KEEPALIVE_IDLE and not self._pinged:
+        if silence >= self.keepalive and not self._pinged:
             self._pinged = True
             self._queue(self._send(f.Ping(0)))
-        due = KEEPALIVE_IDLE + (KEEPALIVE_TIMEOUT if self._pinged else 0) - silence
+        due = self.keepalive + (self.silence if self._pinged else 0) - silence
         self._timer = self._loop.call_later(max(due, 0.1), self._keep_alive)
 
     # --- for the commands ---------------------------------------------------------------------
 
     def _queue(self, data: bytes) -> None:
-        self._link.write(data)
+        if self._away is None:
+            self._link.write(data)
 
     def _is_clogged(self) -> bool:
-        return not self._flowing
+        return not self._flowing or self.connection.session.full
 
     def adopt(self, command: Command) -> None:
         super().adopt(command)
@@ -213,3 +317,8 @@ class AsyncSession(Dispatch):
     def _closed(self, command: Command) -> None:
         self._unwatch(command)
         self.slots.release()
+
+
+def _words(error: Exception | None) -> str:
+    why = mapped(error)
+    return why if why.startswith("connection lost") else f"connection lost: {why}"

@@ -7,7 +7,13 @@ import os
 from rexec import files
 from rexec.auth.names import is_user_name
 from rexec.errors import ConfigError, UsageError
-from rexec.limits import CONFIG_MAX, CONNECT_TIMEOUT, KEEPALIVE_IDLE, KEEPALIVE_TIMEOUT
+from rexec.limits import (
+    CONFIG_MAX,
+    CONNECT_TIMEOUT,
+    KEEPALIVE_IDLE,
+    KEEPALIVE_TIMEOUT,
+    RESUME_SILENCE,
+)
 from rexec.transport.address import parse_address, parse_port
 
 TYPE_CHECKING = False
@@ -28,6 +34,9 @@ _CLIENT: dict[str, tuple[type, ...]] = {
     "accept_new": (bool,),
     "connect_timeout": (str, int, float),
     "keep_going": (bool,),
+    "no_resume": (bool,),
+    "resume_for": (str, int, float),
+    "keepalive": (str, int, float),
     "json": (bool,),
     "quiet": (bool,),
     "verbose": (bool,),
@@ -51,6 +60,9 @@ _SERVER: dict[str, tuple[type, ...]] = {
     "no_tls": (bool,),
     "drain": (str, int, float),
     "grace": (str, int, float),
+    "keepalive": (str, int, float),
+    "resume_for": (str, int, float),
+    "resume_reset": (str, int, float),
     "terse_denials": (bool,),
     "user": (str,),
     "audit": (str,),
@@ -149,8 +161,8 @@ class Wishes:
     """What a command line says; None and empty where it says nothing."""
 
     __slots__ = (
-        "accept_new", "config", "connect_timeout", "cwd", "env", "home", "identity", "no_tls", "port",
-        "timeout", "user",
+        "accept_new", "config", "connect_timeout", "cwd", "env", "home", "identity", "no_resume", "no_tls",
+        "port", "resume_for", "timeout", "user",
     )  # fmt: skip
 
     def __init__(self, home: str) -> None:
@@ -165,6 +177,8 @@ class Wishes:
         self.no_tls = False
         self.accept_new = False
         self.connect_timeout: float | None = None
+        self.no_resume = False
+        self.resume_for: float | None = None
 
 
 class Target:
@@ -172,7 +186,8 @@ class Target:
 
     __slots__ = (
         "accept_new", "address", "asks", "connect_timeout", "cwd", "env", "home", "how_to_accept",
-        "identities", "keepalive", "known_hosts", "name", "silence", "timeout", "tls", "user", "via",
+        "identities", "keepalive", "known_hosts", "name", "resume_for", "silence", "timeout", "tls", "user",
+        "via",
     )  # fmt: skip
 
     def __init__(self, name: str, address: Address, user: str, home: str) -> None:
@@ -192,6 +207,7 @@ class Target:
         self.connect_timeout: float = CONNECT_TIMEOUT
         self.keepalive: float = KEEPALIVE_IDLE
         self.silence: float = KEEPALIVE_TIMEOUT
+        self.resume_for: float = RESUME_SILENCE  # seconds to come back in; 0: a lost connection is lost
         self.via: Via | None = None  # a program that carries the connection
 
 
@@ -227,8 +243,21 @@ def resolve(text: str, wishes: Wishes, config: Config) -> Target:
     )
     if wait is not None:
         target.connect_timeout = seconds(str(wait))
+    _set_times(target, wishes, config.client)
     _check_clear(target)
     return target
+
+
+def _set_times(target: Target, wishes: Wishes, table: dict[str, Any]) -> None:
+    """Set how a connection is kept, and for how long it is taken up again."""
+    if (keepalive := table.get("keepalive")) is not None:
+        target.keepalive = seconds(str(keepalive))
+        target.silence = 2 * target.keepalive
+    wait = wishes.resume_for if wishes.resume_for is not None else table.get("resume_for")
+    if wait is not None:
+        target.resume_for = seconds_or_no(str(wait))
+    if wishes.no_resume or (table.get("no_resume") and wishes.resume_for is None):
+        target.resume_for = 0.0
 
 
 def variables(target: Target) -> tuple[tuple[bytes, bytes], ...]:
@@ -283,6 +312,11 @@ def _texts(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def seconds_or_no(text: str) -> float:
+    """Return the seconds that a duration means, 0 for `no`. Raises `UsageError`."""
+    return 0.0 if text == "no" else seconds(text)
 
 
 def seconds(text: str) -> float:

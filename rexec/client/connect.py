@@ -36,9 +36,9 @@ def connect(
     try:
         wire = dial(target.address, timeout=target.connect_timeout, tls=target.tls, via=target.via)
         try:
-            greeting = Greeting(target, _ends(target, wire), signers, Terms(ask, say, first))
+            greeting = Greeting(target, ends_of(target, wire), signers, Terms(ask, say, first))
             session = Session(wire, greeting.connection, _greet(greeting, wire, deadline))
-            session.server_key = greeting.server_key
+            session.greeting = greeting
             session.keepalive, session.silence = target.keepalive, target.silence
             return session
         except BaseException:
@@ -50,7 +50,8 @@ def connect(
         raise ConnectError(f"{target.name}: {words(error)}") from None
 
 
-def _ends(target: Target, wire: Wire) -> Ends:
+def ends_of(target: Target, wire: Wire) -> Ends:
+    """Return what a greeting has to know of the wire."""
     uid = wire.peer_uid() if target.address.path else None
     return Ends(wire.certificate(), wire.binding, wire.names()[1], uid)
 

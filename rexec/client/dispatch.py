@@ -11,7 +11,8 @@ from rexec.client.streams import HeldSink, NullSink
 from rexec.errors import ConnectionLost, RemoteProtocolError, RexecError
 from rexec.limits import CHANNEL_MAX, CHANNELS_PER_SESSION, DATA_MAX
 from rexec.protocol import frames as f
-from rexec.protocol.frames import DATA, Farewell, Stream
+from rexec.protocol.frames import DATA, Stream
+from rexec.protocol.frames import Farewell as Reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
     from rexec.client.streams import Sink, Source
     from rexec.protocol.connection import Connection
+
+
+class Farewell(ConnectionLost):
+    """The server said goodbye: nobody has to come back to it."""
 
 
 class Dispatch:
@@ -176,9 +181,9 @@ class Dispatch:
         try:
             step()
         except ConnectionLost as error:
-            self._lose(str(error))
+            self._cut(error)
         except RemoteProtocolError as error:
-            self._queue(self._send(f.Goodbye(Farewell.PROTOCOL_ERROR, str(error))))
+            self._queue(self._send(f.Goodbye(Reason.PROTOCOL_ERROR, str(error))))
             self._lose(f"protocol error: {error}")
 
     def _events(self) -> None:
@@ -191,7 +196,7 @@ class Dispatch:
                 self._queue(self._send(f.Pong(frame.token)))
                 return
             case f.Goodbye():
-                raise ConnectionLost(frame.message or "the server said goodbye")
+                raise Farewell(frame.message or "the server said goodbye")
             case f.Notice():
                 self._notice(channel, frame.message)
                 return
@@ -284,16 +289,25 @@ class Dispatch:
     def _forget_if_over(self, command: Command) -> None:
         """Forget a command once its channel is closed and its output handed on."""
         over = command.last is not None and not command.is_pending
-        if (over or (self._lost is not None and command.is_over)) and self.is_running(command):
+        unheard = self._lost is not None or command.channel not in self.connection.session.channels
+        if (over or (unheard and command.is_over)) and self.is_running(command):
             del self._commands[command.channel]
             for sink in command.sinks.values():
                 sink.close()
                 self._unplugged(sink)
             self._closed(command)
 
+    def _cut(self, error: ConnectionLost) -> None:
+        """Go on without the connection, as far as that can be."""
+        self._lose(str(error))
+
     def _lose(self, why: str) -> None:
-        """Tell every command that its result will not come; one that is told already keeps it."""
+        """Let nothing more be asked here."""
         self._lost = why
+        self._fail(why)
+
+    def _fail(self, why: str) -> None:
+        """Tell every command that its result will not come; one that is told already keeps it."""
         for command in list(self._commands.values()):
             if command.last is None and command.error is None:
                 count = sum(command.received.values())

@@ -21,7 +21,7 @@ from rexec.client.trust import check_server
 from rexec.errors import AuthError, ConnectError, ConnectionLost, RemoteProtocolError, RexecError, TrustError
 from rexec.limits import SESSION_ID
 from rexec.protocol import frames as f
-from rexec.protocol.connection import Connection
+from rexec.protocol.connection import RESUME, Connection
 from rexec.protocol.state import Role
 
 TYPE_CHECKING = False
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rexec.client.config import Target
     from rexec.client.identity import Signer
     from rexec.client.trust import Ask
+    from rexec.protocol.session import Session
 
     Steps = Generator[bytes, None, str]  # bytes to send; in the end the user that we are
 
@@ -68,16 +69,34 @@ class Ends:
 
 
 class Greeting:
-    """A connection on its way to a session."""
+    """A connection on its way to a session: to a new one, or to `session`, which lost its connection."""
 
-    def __init__(self, target: Target, ends: Ends, signers: Iterable[Signer], terms: Terms) -> None:
+    def __init__(
+        self,
+        target: Target,
+        ends: Ends,
+        signers: Iterable[Signer],
+        terms: Terms,
+        session: Session | None = None,
+    ) -> None:
         self.target = target
-        self.connection = Connection(Role.CLIENT)
+        self.connection = Connection(Role.CLIENT, session)
+        self.name = os.urandom(SESSION_ID)  # of the session
+        self.signer: Signer | None = None  # whose proof was accepted
+        self.resumed = False
         self._ends = ends
         self._signers = signers
         self._terms = terms
         self._hello: f.ServerHello | None = None
         self.server_key: PublicKey | None = None  # once it is trusted
+
+    def again(self, ends: Ends, session: Session) -> Greeting:
+        """Return the greeting that takes a session up again: the same name, key and server, nobody asked."""
+        assert self.signer is not None
+        found = Greeting(self.target, ends, (self.signer,), Terms(), session)
+        found.name = self.name
+        found.server_key = self.server_key
+        return found
 
     def take(self, data: bytes | memoryview | None) -> None:
         """Take what came; None is the end. Raises `ConnectionLost`, `RemoteProtocolError`."""
@@ -95,9 +114,12 @@ class Greeting:
     def steps(self) -> Steps:
         """Yield what to send, each time until more came; return the user that we are."""
         key = yield from self._server_key()
-        check_server(self.target, key, self._terms.ask, self._terms.say)
+        if self.server_key is None:
+            check_server(self.target, key, self._terms.ask, self._terms.say)
+        elif key != self.server_key:
+            raise TrustError("another server answers at this address")
         self.server_key = key
-        waiting = self.connection.send(f.ClientHello(os.urandom(SESSION_ID), software=SOFTWARE))
+        waiting = self.connection.send(self._hello_of_ours())
         refused: list[str] = []
         for signer in self._signers:
             try:
@@ -110,9 +132,17 @@ class Greeting:
             verdict = yield from self._verdict()
             if isinstance(verdict, f.Welcome):
                 self._check_host_proof(verdict, key)
+                self.signer = signer
+                self.resumed = verdict.resumed
                 return verdict.user
             refused.append(signer.name)
         raise _nothing_accepted(self.target, refused)
+
+    def _hello_of_ours(self) -> f.ClientHello:
+        """Return our hello; where a session is taken up again, it says what we have of it."""
+        received = self.connection.session.tell() if self.connection.resuming else 0
+        features = (RESUME,) if self.target.resume_for else ()
+        return f.ClientHello(self.name, received, SOFTWARE, features)
 
     def _event(self) -> Generator[bytes, None, f.Frame]:
         while (event := self.connection.next_event()) is None:

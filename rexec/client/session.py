@@ -10,17 +10,21 @@ import select
 import time
 from collections import deque
 
-from rexec.client.dispatch import Dispatch
-from rexec.errors import ConnectionLost
-from rexec.limits import DATA_MAX, HEADER_SIZE, KEEPALIVE_IDLE, KEEPALIVE_TIMEOUT
+from rexec.client.dispatch import Dispatch, Farewell
+from rexec.errors import ConnectionLost, RexecError
+from rexec.limits import ACK_DELAY, DATA_MAX, HEADER_SIZE, KEEPALIVE_IDLE, KEEPALIVE_TIMEOUT
 from rexec.protocol import frames as f
-from rexec.protocol.frames import Farewell
+from rexec.protocol.connection import RESUME
+from rexec.protocol.frames import Farewell as Reason
+from rexec.protocol.state import Handshake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rexec.auth.keys import PublicKey
+    from rexec.client.greeting import Greeting
+    from rexec.client.resume import Return
     from rexec.protocol.connection import Connection
     from rexec.transport.dial import Wire
 
@@ -34,7 +38,11 @@ class Session(Dispatch):
     def __init__(self, wire: Wire, connection: Connection, user: str) -> None:
         super().__init__(connection, user)
         self.wire = wire
-        self.server_key: PublicKey | None = None  # the one by which we know the server
+        self.greeting: Greeting | None = None  # how we came in, and may come in again
+        self.told: Callable[[str, bool], None] | None = None  # what becomes of the line; True: good news
+        self._back: Return | None = None  # the way back, while there is no connection
+        self._why = ""  # there is none
+        self._ack_at: float | None = None
         self.wakeup = -1  # a descriptor that becomes readable when a signal came
         self._number = wire.fileno()
         self._outbox: deque[memoryview] = deque()
@@ -47,10 +55,24 @@ class Session(Dispatch):
         wire.unblock()
         self._queue(connection.again())  # what was too large to go out before the welcome
 
+    @property
+    def server_key(self) -> PublicKey | None:
+        """The key by which we know the server."""
+        return None if self.greeting is None else self.greeting.server_key
+
+    @property
+    def is_away(self) -> bool:
+        """Whether there is no connection now, and one is sought."""
+        return self._back is not None
+
     def close(self) -> None:
         """Say goodbye: what still runs is ended."""
-        if self._lost is None:
-            self._queue(self._send(f.Goodbye(Farewell.DONE)))
+        if self._back is not None:
+            self._back.close()
+            self._back = None
+            self._lose("connection closed")
+        elif self._lost is None:
+            self._queue(self._send(f.Goodbye(Reason.DONE)))
             self._lose("connection closed")
             try:
                 self._flush()
@@ -92,7 +114,9 @@ class Session(Dispatch):
         """
         interest: dict[int, int] = {}
         has_more = False
-        if self._lost is None:
+        if self._back is not None:
+            interest.update(self._back.interest())
+        elif self._lost is None:
             interest[self._number] = select.POLLIN | (select.POLLOUT if self._outbox else 0)
             has_more = self.wire.pending()
         if self.wakeup >= 0:
@@ -110,19 +134,26 @@ class Session(Dispatch):
         return interest, has_more
 
     def _is_clogged(self) -> bool:
-        return self._unsent >= _OUTBOX_MAX
+        return self._unsent >= _OUTBOX_MAX or self.connection.session.full
 
     def _wait(self, timeout: float | None) -> float | None:
         """Return milliseconds to wait: until the caller's time, or until a ping is due."""
         if self._lost is not None:
             return None if timeout is None else timeout * 1000
-        silence = time.monotonic() - self._heard
-        limit = self.keepalive + self.silence if self._pinged else self.keepalive
-        due = max(0.0, limit - silence)
+        now = time.monotonic()
+        if self._back is not None:
+            due = self._back.wait()
+        else:
+            limit = self.keepalive + self.silence if self._pinged else self.keepalive
+            due = max(0.0, limit - now + self._heard)
+        if self._ack_at is not None:
+            due = max(0.0, min(due, self._ack_at - now))
         return min(due, due if timeout is None else timeout) * 1000 + 1
 
     def _serve(self, ready: dict[int, int]) -> None:
-        if self._lost is None:
+        if self._back is not None:
+            self._come_back(self._back)
+        elif self._lost is None:
             events = ready.get(self._number, 0)
             if events & _READABLE or self.wire.pending():
                 self._receive()
@@ -132,13 +163,15 @@ class Session(Dispatch):
             source = command.source
             if source is not None and (source.descriptor < 0 or ready.get(source.descriptor, 0) & _READABLE):
                 self._feed(command)
-        if self._outbox and self._lost is None:
+        if self._lost is None and self._back is None:
+            self._acknowledge()
             self._flush()
 
     def _receive(self) -> None:
         data = self.wire.receive()
         if data is None:
-            self.connection.receive_eof()
+            if not self._may_return:
+                self.connection.receive_eof()
             raise ConnectionLost("connection lost: the server closed it")
         if len(data):
             self._heard = time.monotonic()
@@ -154,10 +187,72 @@ class Session(Dispatch):
             self._pinged = True
             self._queue(self._send(f.Ping(0)))
 
+    def _acknowledge(self) -> None:
+        """Tell the server what it need not keep any more, now or a little later."""
+        core = self.connection.session
+        if core.ack_due or (self._ack_at is not None and time.monotonic() >= self._ack_at):
+            self._queue(self.connection.acknowledge())
+        if not core.ack_pending:
+            self._ack_at = None
+        elif self._ack_at is None:
+            self._ack_at = time.monotonic() + ACK_DELAY
+
+    # --- without a connection -----------------------------------------------------------------
+
+    @property
+    def _may_return(self) -> bool:
+        """Whether a connection that is lost may be sought again."""
+        is_agreed = RESUME in self.connection.features and self.connection.state is Handshake.OPEN
+        return is_agreed and self.greeting is not None
+
+    def _cut(self, error: ConnectionLost) -> None:
+        if isinstance(error, Farewell) or not self._may_return:
+            super()._cut(error)
+            return
+        from rexec.client.resume import Return
+
+        assert self.greeting is not None
+        self._why = str(error)
+        self._back = Return(self.greeting, self.connection)
+        self._outbox.clear()
+        self._unsent = 0
+        self._ack_at = None
+        self.wire.close()
+        if self.told is not None:
+            self.told(f"{self._why}; trying again", False)
+
+    def _come_back(self, back: Return) -> None:
+        try:
+            is_back = back.step()
+        except RexecError as error:
+            back.close()
+            self._back = None
+            self._lose(f"{self._why}; not resumed: {error}")
+            return
+        if is_back:
+            self._back = None
+            self._go_on(back)
+
+    def _go_on(self, back: Return) -> None:
+        """Take up the session over the new connection; where the server knows it no more, begin a new one."""
+        assert back.wire is not None
+        assert back.greeting is not None
+        self.wire, self.greeting = back.wire, back.greeting
+        self.connection = self.greeting.connection
+        self._number = self.wire.fileno()
+        self._heard = time.monotonic()
+        self._pinged = False
+        if not self.greeting.resumed:
+            self._fail(f"{self._why}; the server knows the session no more")
+        if self.told is not None:
+            self.told("resumed" if self.greeting.resumed else "connected again", True)
+        self._queue(self.connection.again())
+        self._events()
+
     # --- the wire -----------------------------------------------------------------------------
 
     def _queue(self, data: bytes) -> None:
-        if data:
+        if data and self._back is None:
             self._outbox.append(memoryview(data))
             self._unsent += len(data)
 
@@ -168,7 +263,7 @@ class Session(Dispatch):
 
     def flush(self) -> None:
         """Send what the wire takes now."""
-        if self._lost is None:
+        if self._lost is None and self._back is None:
             self._guard(self._flush)
 
     def _flush(self) -> None:

@@ -156,6 +156,8 @@ def _limits(permit: Permit) -> Iterator[str]:
         yield f"{grant.parallel} at once"
     if grant.rate is not None:
         yield f"{grant.rate.starts} in {grant.rate.seconds}s"
+    if grant.resume is not None:
+        yield f"waits {grant.resume:g}s for its client" if grant.resume else "ends with its connection"
     yield "background kept" if permit.background_keep else f"linger {permit.linger:g}s"
 
 

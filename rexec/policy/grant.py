@@ -90,6 +90,9 @@ class Grant:
     stdin: bool = True
     stdin_max: int | None = None  # bytes that the client may send
     background_keep: bool = False
+    resume: float | None = (
+        None  # seconds that it may go on when its connection is lost; None: as the server says
+    )
     umask: int = UMASK
     nice: int | None = None
     limits: Limits = NO_LIMITS

@@ -154,6 +154,11 @@ def _timeout(grant: Grant, line: OptionLine) -> Grant:
     return replace(grant, timeout=quantities.duration(line.only("a duration")))
 
 
+def _resume(grant: Grant, line: OptionLine) -> Grant:
+    token = line.only("no or a duration")
+    return replace(grant, resume=0.0 if token.is_word("no") else quantities.duration(token))
+
+
 def _idle(grant: Grant, line: OptionLine) -> Grant:
     return replace(grant, idle=quantities.duration(line.only("a duration")))
 
@@ -239,6 +244,7 @@ OPTIONS: dict[str, Option] = {
     "rate": Option(_rate, default=True),
     "record": Option(_record, default=True),
     "redact": Option(_redact, repeats=True),
+    "resume": Option(_resume),
     "sha256": Option(_sha256),
     "stdin": Option(_stdin, default=True),
     "timeout": Option(_timeout, default=True),

@@ -67,6 +67,7 @@ def _bounds(grant: Grant) -> dict[str, str | None]:
     return {
         "timeout": _duration(grant.timeout),
         "idle": _duration(grant.idle),
+        "resume": "no" if grant.resume == 0 else _duration(grant.resume),
         "limit": " ".join(limits) or None,
         "output": None if output is None else f"{size(output.size)} {'kill' if output.kill else 'truncate'}",
     }

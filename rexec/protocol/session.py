@@ -70,6 +70,11 @@ class Session:
             self._kept_bytes += len(data)
 
     @property
+    def kept(self) -> int:
+        """How many bytes are kept for the peer."""
+        return self._kept_bytes
+
+    @property
     def full(self) -> bool:
         """Whether so much is unacknowledged that nothing new may be read from a child."""
         return self._kept_bytes >= RETAIN_BYTES or len(self._kept) >= RETAIN_FRAMES

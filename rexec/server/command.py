@@ -56,6 +56,9 @@ class Command:
         self._recorder: Recorder | None = None
         self._dropping = False  # what is read from now on goes no further
         self._message = ""  # for the client, where the end was not the command's own
+        self.resume: float | None = (
+            None  # seconds that its rule lets it wait for its client; None: the server's
+        )
 
     # --- what the client says -----------------------------------------------------------------
 
@@ -99,6 +102,10 @@ class Command:
         self._message = self._message or message
         self.leave(cause)
 
+    def forsake(self) -> None:
+        """End a command whose client has been away for longer than its rule lets it wait."""
+        self._end(Cause.LOST, "the connection was lost for longer than the rule lets a command wait")
+
     def abandon(self) -> None:
         """End the command of a client that is gone."""
         self.leave(Cause.LOST)
@@ -112,6 +119,7 @@ class Command:
     def begun(self, report: orders.Begun, descriptors: list[int]) -> None:
         self._begun = True
         self._linger = report.linger_ms / 1000
+        self.resume = None if report.resume_ms is None else report.resume_ms / 1000
         wanted = (1 if report.terminal else 2 + report.stdin) + (report.recording is not None)
         if len(descriptors) < wanted:
             self._starved(descriptors)

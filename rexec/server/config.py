@@ -9,6 +9,9 @@ from rexec.limits import (
     COMMANDS_PER_USER,
     DRAIN,
     GRACE,
+    KEEPALIVE_IDLE,
+    RESUME_RESET,
+    RESUME_SILENCE,
     SESSIONS_PER_USER,
     STRANGERS,
     STRANGERS_PER_SOURCE,
@@ -83,9 +86,12 @@ class Settings:
         "grace",
         "home",
         "host_key",
+        "keepalive",
         "listen",
         "no_tls",
         "provision",
+        "resume_for",
+        "resume_reset",
         "terse_denials",
         "tls_cert",
         "tls_key",
@@ -107,6 +113,9 @@ class Settings:
         provision: bool = True,
         drain: float = DRAIN,
         grace: float = GRACE,
+        keepalive: float = KEEPALIVE_IDLE,
+        resume_for: float = RESUME_SILENCE,
+        resume_reset: float = RESUME_RESET,
         terse_denials: bool = False,
         audit: str = AUDIT[0],
         audit_dir: str | None = None,
@@ -126,6 +135,9 @@ class Settings:
         self.provision = provision and authorized_keys is None and host_key is None
         self.drain = drain
         self.grace = grace
+        self.keepalive = keepalive
+        self.resume_for = resume_for  # 0: no session waits for its client
+        self.resume_reset = min(resume_reset, resume_for)
         self.terse_denials = terse_denials
         self.audit = audit
         self.audit_dir = audit_dir

@@ -20,11 +20,12 @@ from rexec.limits import (
     SESSION_ID,
 )
 from rexec.protocol import frames as f
-from rexec.protocol.connection import Connection
+from rexec.protocol.connection import RESUME, Connection
 from rexec.protocol.frames import Farewell
 from rexec.protocol.state import Handshake, Role
 from rexec.server import orders
 from rexec.server.crowd import source_of
+from rexec.server.parking import Name
 from rexec.server.session import Session
 from rexec.transport.dial import name_of, peer_uid
 from rexec.transport.link import mapped
@@ -54,6 +55,7 @@ class Greeting:
         self._proved_wrong = False
         self._from = peer.partition("%")[0].removeprefix("::ffff:")
         self.source = source_of(peer)
+        self._session = b""  # as the client names it
         link.owner = self
 
     # --- the link -----------------------------------------------------------------------------
@@ -67,7 +69,8 @@ class Greeting:
             self._end(None, "another user's process on the socket")
             return
         host_key = b"" if self._link.tls is not None else self._listener.host_public.blob
-        hello = f.ServerHello(self._nonce, host_key, self._listener.software)
+        features = (RESUME,) if self._listener.service.silence else ()
+        hello = f.ServerHello(self._nonce, host_key, self._listener.software, features)
         self._link.write(self._connection.send(hello))
 
     @property
@@ -108,6 +111,7 @@ class Greeting:
             case f.ClientHello():
                 if len(frame.session) != SESSION_ID:
                     raise RemoteProtocolError("session id of a wrong length")
+                self._session = frame.session
             case f.Proof():
                 self._judge(frame)
             case _:
@@ -129,7 +133,7 @@ class Greeting:
             return
         self._proved_wrong = not report.accepted and not report.busy
         if report.accepted:
-            self._welcome(report.user)
+            self._welcome(report.user, report.key)
         elif report.busy:
             self._end(Farewell.BUSY, report.busy)
         elif self._connection.proofs >= PROOFS_MAX:
@@ -138,17 +142,33 @@ class Greeting:
             self._link.write(self._connection.refuse(REFUSAL))
             self.received(memoryview(b""))
 
-    def _welcome(self, user: str) -> None:
+    def _welcome(self, user: str, key: str) -> None:
+        """Let a client in: into the session that it names, if that is its own, else into a new one."""
         host_proof = b""
         if self._link.tls is None:
             host_proof = self._listener.prove_host(self._nonce, self._here, self._connection, user)
-        self._link.write(self._connection.accept(f.Welcome(user, host_proof=host_proof)))
-        self._done()
+        welcome = f.Welcome(user, host_proof=host_proof)
         self._listener.crowd.proved(self.source, asyncio.get_running_loop().time())
-        session = Session(self._listener, self._link, self._connection, self._number, user)
+        name = Name(key, user, self._session) if RESUME in self._connection.features else None
+        known = None if name is None else self._listener.parking.find(name)
+        if known is not None:
+            self._take_up(known, welcome)
+            return
+        self._link.write(self._connection.accept(welcome))
+        self._done()
+        session = Session(self._listener, self._link, self._connection, self._number, user, name)
         self._listener.log.detail("welcome", from_=self._peer or "unix", user=user, ends=self._ends)
         self._listener.welcomed(session)
         session.follow()
+
+    def _take_up(self, session: Session, welcome: f.Welcome) -> None:
+        try:
+            session.take_up(self._link, self._connection, self._number, welcome)
+        except RemoteProtocolError as error:
+            self._listener.desk.order(orders.Leave(self._number))
+            self._end(Farewell.PROTOCOL_ERROR, f"cannot be resumed: {error}")
+        else:
+            self._done()
 
     # --- the end ------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Holdings:
     """One generation of it; a reload replaces all of it or nothing."""
 
-    __slots__ = ("_material", "crowds", "drain", "grace", "host_hash", "keyring", "policy", "terse")
+    __slots__ = ("_material", "_times", "crowds", "host_hash", "keyring", "policy", "terse")
 
     def __init__(self, policy: Policy, keyring: Keyring, material: Material, settings: Settings) -> None:
         self.policy = policy
@@ -32,8 +32,14 @@ class Holdings:
         self.host_hash = material.spki_hash
         self._material = material
         self.terse = settings.terse_denials  # a denial tells the client nothing more
-        self.drain = settings.drain
-        self.grace = settings.grace
+        times = {
+            "drain": settings.drain,
+            "grace": settings.grace,
+            "keepalive": settings.keepalive,
+            "reset": settings.resume_reset,
+            "silence": settings.resume_for,
+        }
+        self._times = {f"{name}_ms": int(time * 1000) for name, time in times.items()}
         self.crowds = settings.crowds
 
     def host_key(self) -> PrivateKey:
@@ -48,8 +54,7 @@ class Holdings:
             material.name,
             material.certificate,
             key,
-            drain_ms=int(self.drain * 1000),
-            grace_ms=int(self.grace * 1000),
+            **self._times,
             strangers=self.crowds.strangers,
             per_source=self.crowds.strangers_per_source,
             exempt=" ".join(self.crowds.penalty_exempt),

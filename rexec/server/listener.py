@@ -26,6 +26,7 @@ from rexec.server.greet import Greeting
 from rexec.server.handover import Handover
 from rexec.server.heartbeat import Heartbeat
 from rexec.server.orders import Stopping
+from rexec.server.parking import Parking
 from rexec.transport.dial import name_of
 from rexec.transport.link import Buffers, Link
 from rexec.transport.tls import TlsLayer, server_context
@@ -48,13 +49,16 @@ class Service:
     Over TLS the key is in its context alone.
     """
 
-    __slots__ = ("drain", "grace", "key", "public", "room", "tls")
+    __slots__ = ("drain", "grace", "keepalive", "key", "public", "reset", "room", "silence", "tls")
 
     def __init__(self, offer: orders.Offer) -> None:
         self.drain = offer.drain_ms / 1000
         self.grace = offer.grace_ms / 1000
         exempt = tuple(map(ip_network, offer.exempt.split()))
         self.room = Room(offer.strangers, offer.per_source, exempt)
+        self.keepalive = offer.keepalive_ms / 1000
+        self.reset = offer.reset_ms / 1000  # how long a session waits for its client after FIN or RST ...
+        self.silence = offer.silence_ms / 1000  # ... and where nothing was heard
         self.key: PrivateKey | None = None
         self.tls: ssl.SSLContext | None = None
         if offer.certificate:
@@ -96,6 +100,7 @@ class Listener:
         self._notices = around.notices
         self._handover = Handover(around.line, log, self._handed_over)
         Heartbeat(around.notices, self.desk)
+        self.parking = Parking()
 
     @property
     def host_public(self) -> PublicKey:
@@ -267,6 +272,8 @@ class Listener:
         self._notices.stopping(status, self.service.drain)
         if self._door is not None:
             self._door.close()
+        for session in self.parking.waiting():  # nobody can come back to a server that stops
+            session.give_up("the server is stopping")
         self._loop.call_later(min(entering, self.service.drain), self._no_more_strangers)
         self._loop.call_later(self.service.drain, self._end_now)
         self.check_drained()

@@ -160,6 +160,7 @@ class Judged(Message, code=32):
     accepted: flag
     user: text = ""
     busy: text = ""  # why not, for one whose key is good
+    key: text = ""  # its fingerprint: what a session that is taken up again belongs to
 
 
 class Bounds(Record):
@@ -189,6 +190,7 @@ class Begun(Message, code=33):
     linger_ms: u32
     bounds: Bounds | None
     recording: Recording | None = None
+    resume_ms: u64 | None = None  # how long it may run without its client; None: as the server says
 
 
 class Rejected(Message, code=34):
@@ -252,6 +254,9 @@ class Offer(Message, code=40):
     key: blob  # PEM
     drain_ms: u64
     grace_ms: u64
+    keepalive_ms: u64
+    reset_ms: u64
+    silence_ms: u64
     strangers: u32
     per_source: u32
     exempt: text  # networks, with a blank between two

@@ -188,7 +188,8 @@ class Runner:
             self._log.event("refused", from_=order.peer or "unix", user=order.user, why=seat)
             self._link.send(orders.Judged(order.session, False))
         else:
-            self._link.send(orders.Judged(order.session, True, seat.principal.user))
+            who = seat.principal
+            self._link.send(orders.Judged(order.session, True, who.user, who.fingerprint))
 
     # --- what ---------------------------------------------------------------------------------
 

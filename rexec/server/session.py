@@ -6,11 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rexec.errors import LocalProtocolError, RemoteProtocolError
-from rexec.limits import FIRST_WORD, IDS_MAX, KEEPALIVE_IDLE, KEEPALIVE_TIMEOUT
+from rexec.limits import ACK_DELAY, FIRST_WORD
 from rexec.protocol import frames as f
 from rexec.protocol.frames import Cause, Farewell, Stream
 from rexec.server import orders
 from rexec.server.command import Command
+from rexec.server.ids import Ids
+from rexec.server.parking import Leaving, Nowhere, is_silence, patience
 from rexec.transport.link import mapped
 
 if TYPE_CHECKING:
@@ -19,36 +21,53 @@ if TYPE_CHECKING:
     from rexec.server.desk import Desk
     from rexec.server.listener import Listener
     from rexec.server.orders import Message
+    from rexec.server.parking import Name
     from rexec.transport.link import Link
 
 
+SILENCES = 2  # of the time before a ping, that a client has to answer it
+
+
 class Session:
-    """The owner of a link whose client was welcomed."""
+    """The owner of a link whose client was welcomed; one with a name can do without a link for a while."""
 
     def __init__(
-        self, listener: Listener, link: Link, connection: Connection, number: int, user: str
+        self,
+        listener: Listener,
+        link: Link,
+        connection: Connection,
+        number: int,
+        user: str,
+        name: Name | None = None,
     ) -> None:
         self.listener = listener
         self.desk: Desk = listener.desk
         self.log: Log = listener.log
         self.loop = asyncio.get_running_loop()
-        self.link = link
+        self.link: Link | Nowhere = link
         self.connection = connection
         self.number = number
         self.user = user
         self.gone = False
+        self.is_parked = False
+        self._name = name
+        self._keepalive_after = listener.service.keepalive
+        self._ack_timer: asyncio.TimerHandle | None = None
+        self._parked_at = 0.0
+        self._ends: list[asyncio.TimerHandle] = []  # of commands that wait less long than the session
         self._commands: dict[int, Command] = {}
         self._asked: set[int] = set()  # channels whose question is with the runner
         self._answers: dict[int, tuple[memoryview, int]] = {}
-        self._ids: dict[int, int] = {}  # Exec id -> hash of its contents, the latest IDS_MAX
-        self._last_id = -1  # at and below it, what was asked is forgotten and only known to have been
+        self._ids = Ids()
         self._flowing = True
         self._heard = self._began = self.loop.time()
         self._has_asked = False
         self._pinged = False
-        self._timer = self.loop.call_later(KEEPALIVE_IDLE, self._keepalive)
+        self._timer = self.loop.call_later(self._keepalive_after, self._keepalive)
         self._first_word: asyncio.TimerHandle | None = None  # how long a stop waits for it
         link.owner = self
+        if name is not None:
+            listener.parking.know(name, self)
 
     # --- the link -----------------------------------------------------------------------------
 
@@ -62,15 +81,32 @@ class Session:
 
     def follow(self, data: bytes | memoryview = b"") -> None:
         """Take bytes and do what their frames say; a client that breaks the protocol is gone."""
+        core = self.connection.session
+        was_full = core.full
         try:
             self.connection.receive_data(data)
             while not self.gone and (event := self.connection.next_event()) is not None:
                 self._frame(*event)
         except RemoteProtocolError as error:
             self._part(Farewell.PROTOCOL_ERROR, str(error))
+            return
+        if was_full and not core.full and self._flowing:
+            for command in tuple(self._commands.values()):
+                command.writable(True)
+        if core.ack_due:
+            self._acknowledge()
+        elif core.ack_pending and self._ack_timer is None:
+            self._ack_timer = self.loop.call_later(ACK_DELAY, self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        if self._ack_timer is not None:
+            self._ack_timer.cancel()
+            self._ack_timer = None
+        if not self.gone:
+            self.link.write(self.connection.acknowledge())
 
     def ended(self) -> None:
-        self._leave("end of file")
+        self._sever("end of file", silence=False)
 
     def writable(self, yes: bool) -> None:
         self._flowing = yes
@@ -78,12 +114,16 @@ class Session:
             command.writable(yes)
 
     def lost(self, error: Exception | None) -> None:
-        self._leave(mapped(error))
-        self.listener.link_gone(self.link)
+        link = self.link
+        self._sever(mapped(error), silence=is_silence(error))
+        assert not isinstance(link, Nowhere)
+        self.listener.link_gone(link)
 
     # --- for the commands ---------------------------------------------------------------------
 
     def may_send(self) -> bool:
+        if self.is_parked and not self.listener.parking.has_room(self):
+            return False
         return self._flowing and not self.gone and not self.connection.session.full
 
     def room(self, channel: int, stream: Stream) -> int:
@@ -94,6 +134,8 @@ class Session:
 
     def send_data(self, channel: int, stream: Stream, view: memoryview) -> None:
         if self.connection.send_data(channel, stream, view):
+            if self.is_parked:
+                self.listener.parking.keep(self, len(view))
             self.link.write(view)
 
     def consume(self, channel: int, stream: Stream, size: int) -> None:
@@ -135,7 +177,7 @@ class Session:
                     command.frame(frame)
 
     def _exec(self, channel: int, frame: f.Exec) -> None:
-        answer = self._repeated(frame)
+        answer = self._ids.repeated(frame)
         if answer is not None:
             self.send(answer, channel)
             return
@@ -154,20 +196,6 @@ class Session:
             frame.confirm, frame.offered,
         )  # fmt: skip
         self.desk.start(order, command)
-
-    def _repeated(self, frame: f.Exec) -> f.Frame | None:
-        """Return the answer to an Exec whose id was used before: nothing is ever started twice."""
-        contents = hash(frame)
-        known = self._ids.get(frame.id)
-        if known is not None and known != contents:
-            raise RemoteProtocolError(f"Exec {frame.id} came again with other contents")
-        if known is not None or frame.id <= self._last_id:
-            return f.Exit(Cause.ALREADY_RAN, output_kept=False)
-        self._ids[frame.id] = contents
-        if len(self._ids) > IDS_MAX:
-            self._last_id = next(iter(self._ids))
-            del self._ids[self._last_id]
-        return None
 
     def _query(self, channel: int, frame: f.Query) -> None:
         question = orders.Ask(
@@ -203,17 +231,103 @@ class Session:
         self.send(f.Exit(Cause.EXITED, stdout=sent), channel)
         self._one_less()
 
+    # --- without a link -----------------------------------------------------------------------
+
+    def _sever(self, why: str, *, silence: bool) -> None:
+        """Do without a link for a while, where the client may come back; else it is gone."""
+        if self.gone or self.is_parked:
+            return
+        service = self.listener.service
+        server = service.silence if silence else service.reset
+        waits = {c: patience(c.resume, server, silence=silence) for c in self._commands.values()}
+        longest = max((server, *waits.values()))
+        why_not = "" if longest else "nobody is waited for"
+        if self._name is not None and longest and not self.listener.draining:
+            why_not = self.listener.parking.enter(self, self.connection.session.kept)
+            if not why_not:
+                self._park(why, waits, longest)
+                return
+        self._leave(f"{why}; {why_not}" if why_not and self._name is not None else why)
+
+    def _park(self, why: str, waits: dict[Command, float], longest: float) -> None:
+        self.is_parked = True
+        self._parked_at = self.loop.time()
+        self._unlink()
+        self.log.event("parked", user=self.user, running=len(waits), why=why, seconds=round(longest, 3))
+        self._timer = self.loop.call_later(longest, self.give_up, "nobody came back")
+        for command, seconds in waits.items():
+            if not seconds:
+                command.forsake()
+            elif seconds < longest:
+                self._ends.append(self.loop.call_later(seconds, command.forsake))
+        self._go_on()
+
+    def _unlink(self) -> None:
+        """Stop reading and writing the link, without a word."""
+        link, self.link = self.link, Nowhere()
+        self._timer.cancel()
+        if self._ack_timer is not None:
+            self._ack_timer.cancel()
+            self._ack_timer = None
+        if not isinstance(link, Nowhere):
+            link.owner = Leaving(self.listener, link)
+            link.abort()
+
+    def _go_on(self) -> None:
+        """Read on of the commands as far as there is room now."""
+        self._flowing = True
+        for command in tuple(self._commands.values()):
+            command.writable(True)
+
+    def take_up(self, link: Link, connection: Connection, number: int, welcome: f.Welcome) -> None:
+        """Go on over another link, in the place of the seat `number`, which the same key has earned.
+
+        Raises `RemoteProtocolError` where the client's count is not ours; then all stays as it is.
+        """
+        data = connection.accept(
+            welcome, self.connection.session
+        )  # nothing is read of the old link from here
+        self._unlink()
+        away = self.loop.time() - self._parked_at if self.is_parked else 0.0
+        self.listener.parking.leave(self)
+        self.is_parked = False
+        for timer in self._ends:
+            timer.cancel()
+        self._ends.clear()
+        self.desk.order(orders.Leave(self.number))
+        self.number = number
+        self.connection = connection
+        self.link = link
+        link.owner = self
+        self._heard = self.loop.time()
+        self._pinged = False
+        self._timer = self.loop.call_later(self._keepalive_after, self._keepalive)
+        self.log.event("resumed", user=self.user, running=len(self._commands), after=round(away, 3))
+        self._flowing = True
+        link.write(data)
+        for command in tuple(self._commands.values()):
+            command.writable(self._flowing)
+        self.follow()
+
+    def give_up(self, why: str) -> None:
+        """Wait no longer for a client that is away."""
+        self._leave(why)
+
     # --- the end ------------------------------------------------------------------------------
 
     def _keepalive(self) -> None:
         silence = self.loop.time() - self._heard
-        if self._pinged and silence >= KEEPALIVE_IDLE + KEEPALIVE_TIMEOUT:
-            self._part(Farewell.NO_ANSWER, "no answer")
+        idle = self._keepalive_after
+        if self._pinged and silence >= idle + SILENCES * idle:
+            if self._name is None:
+                self._part(Farewell.NO_ANSWER, "no answer")
+            else:
+                self._sever("no answer", silence=True)
             return
-        if silence >= KEEPALIVE_IDLE and not self._pinged:
+        if silence >= idle and not self._pinged:
             self._pinged = True
             self.send(f.Ping(0))
-        due = KEEPALIVE_TIMEOUT if self._pinged else KEEPALIVE_IDLE - silence
+        due = SILENCES * idle if self._pinged else idle - silence
         self._timer = self.loop.call_later(max(due, 0.1), self._keepalive)
 
     def drain(self, *, now: bool) -> None:
@@ -252,9 +366,13 @@ class Session:
             return
         self.gone = True
         self._timer.cancel()
-        if self._first_word is not None:
-            self._first_word.cancel()
-        self.log.event("left", user=self.user, running=len(self._commands), why=why)
+        for timer in (*self._ends, self._ack_timer, self._first_word):
+            if timer is not None:
+                timer.cancel()
+        if self._name is not None:
+            self.listener.parking.forget(self._name, self)
+        event = "gave-up" if self.is_parked else "left"
+        self.log.event(event, user=self.user, running=len(self._commands), why=why)
         for command in tuple(self._commands.values()):
             command.abandon()
         self._commands.clear()

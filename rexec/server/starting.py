@@ -180,6 +180,7 @@ class Starting:
             linger,
             _bounds(permit.grant),
             pending.ticket.recording,
+            None if permit.grant.resume is None else int(permit.grant.resume * 1000),
         )
         self._link.send(begun, (*child.streams, *pending.ticket.descriptors))
         if pending.watcher is not None:

@@ -106,12 +106,12 @@ class Succession:
 
     def attend(self, ready: list[int]) -> None:
         """Go on with what is ready, and with the clock."""
+        if self.is_asked and self._end.fileno() in ready:  # first: who is not wanted any more is not heard
+            self._take()
         if self._heard in ready:
             self._judge(serves=os.read(self._heard, 1) == b"1")
         elif self._heard >= 0 and not self.wait():
             self._judge(serves=False, late=True)
-        if self.is_asked and self._end.fileno() in ready:
-            self._take()
 
     def _take(self) -> None:
         """Take an order; at the end of the listener, nobody is to serve who does not yet."""

@@ -53,6 +53,8 @@ class Wire:
             return self.socket.send(data)
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return 0
+        except ssl.SSLEOFError:
+            raise ConnectionLost("connection lost: the server closed it") from None
         except OSError as error:
             raise ConnectionLost(f"connection lost: {words(error)}") from None
 
@@ -202,7 +204,9 @@ def no_connection(address: Address, error: OSError) -> ConnectError:
     hint = None
     if isinstance(error, ConnectionRefusedError):
         hint = f"nothing listens on {address}: is rexec-server running, with --listen where others reach it?"
-    return ConnectError(words(error), hint=hint)
+    found = ConnectError(words(error), hint=hint)
+    found.is_refused = isinstance(error, ConnectionRefusedError | FileNotFoundError)
+    return found
 
 
 def words(error: OSError) -> str:

@@ -84,6 +84,11 @@ class Link(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def drop(self) -> None:
+        """End at once, and tell nobody: the owner has no use for it any more."""
+        self.owner = _Nobody()
+        self.abort()
+
     @property
     def socket(self) -> socket.socket:
         assert self._transport is not None

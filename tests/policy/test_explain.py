@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rexec.policy.explain import Explanation, explain, visible
 from tests.policy.fakes import FakeDisk, policy_of, request_of
 
@@ -55,6 +57,14 @@ def test_a_permit_is_explained_with_all_that_the_command_gets() -> None:
 def test_a_permit_without_limits_says_so() -> None:
     lines = told("df", "-i", pty="xterm", stdin=False).lines
     assert lines[-3:] == ("terminal: yes", "stdin: no", "limits: no timeout, umask 022, background kept")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"), [("no", "ends with its connection"), ("5m", "waits 300s for its client")]
+)
+def test_a_permit_says_how_long_its_command_waits(option: str, said: str) -> None:
+    policy = policy_of(f"df\n    resume {option}\n")
+    assert f"limits: no timeout, umask 022, {said}, linger 1s" in explain(policy, request_of("df")).lines
 
 
 def test_a_denial_lists_each_rule_that_was_tried() -> None:

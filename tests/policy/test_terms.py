@@ -26,6 +26,7 @@ OTHER: dict[str, object] = {
     "pty": "only",
     "stdin": False,
     "background_keep": True,
+    "resume": 300.0,
     "umask": 0o77,
     "nice": 5,
     "limits": Limits(10, 512 << 20, 32, 64, 1000),
@@ -47,6 +48,10 @@ def test_what_is_written_is_read_as_the_same_grant(name: str) -> None:
     assert said
     lines = [f"    {option} {text}".rstrip() for option, text in said.items()]
     assert policy_of("\n".join(["ls []", *lines])).rules[0].grant == grant
+
+
+def test_no_resume_is_a_word() -> None:
+    assert terms(replace(PLAIN, resume=0.0)) == {"resume": "no"}
 
 
 def test_a_plain_rule_says_nothing() -> None:

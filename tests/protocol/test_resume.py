@@ -1,7 +1,4 @@
-"""A session that outlives its connections: every frame once and in order, or an error, never a third thing.
-
-No program resumes yet; the core can, so that the wire need not change when one does.
-"""
+"""A session that outlives its connections: every frame once and in order, or an error, and no third."""
 
 from __future__ import annotations
 
@@ -104,6 +101,71 @@ def test_a_line_cut_after_any_frame_loses_nothing(cut: int) -> None:
         assert on_channels(pair.heard[CLIENT]) == said(SERVER)
         assert pair.client.session.sent == pair.server.session.received
         assert pair.server.session.sent == pair.client.session.received
+
+
+@pytest.mark.parametrize("at", range(len(TALK)))
+def test_a_line_cut_inside_a_frame_loses_nothing(at: int) -> None:
+    """security.md, what rexec promises: whatever happens to the line, a result is whole or an error.
+
+    Of the frame `at`, every number of first bytes arrives: only all of them are the frame.
+    """
+    sender, frame = TALK[at]
+    size = len(wire(frame))
+    for arrived in range(size + 1):
+        pair = Pair().greet().run(*TALK[:at])
+        data = pair.cores[sender].send(frame, 1)
+        assert len(data) == size
+        pair.heard[sender.other] += events(pair.cores[sender.other], data[:arrived])
+        pair = resume(pair).run(*TALK[at + 1 :])
+        heard = on_channels(pair.heard[SERVER])
+        assert heard == said(CLIENT)[: len(heard)]
+        assert on_channels(pair.heard[CLIENT]) == said(SERVER)
+
+
+PIECE = 96 * 1024  # a window holds two of them, and then a credit is due
+FLOW = ("send", "deliver", "consume", "credit", "cut")
+
+
+@given(st.lists(st.sampled_from(FLOW), max_size=60))
+@settings(max_examples=100)
+def test_windows_hold_over_cuts(moves: list[str]) -> None:
+    """Every byte arrives once, in order and within the window, and credits that were lost are sent again."""
+    pair = Pair().greet().run((CLIENT, EXEC), (SERVER, STARTED))
+    sent = consumed = 0
+
+    def received() -> bytes:
+        return b"".join(event[1].data[:1] for event in pair.heard[CLIENT] if isinstance(event[1], f.Stdout))
+
+    def send() -> None:
+        nonlocal sent
+        if pair.server.session.room(1, STDOUT) >= PIECE:
+            pair.send(SERVER, f.Stdout(bytes([sent]) * PIECE))
+            sent += 1
+
+    def consume() -> None:
+        nonlocal consumed
+        if consumed < len(received()):
+            consumed += 1
+            pair.push(CLIENT, pair.client.consume(1, STDOUT, PIECE))
+
+    for move in moves:
+        if move == "send":
+            send()
+        elif move == "consume":
+            consume()
+        elif move == "cut":
+            pair = resume(pair)
+        elif pair.queues[sender := SERVER if move == "deliver" else CLIENT]:
+            pair.deliver(sender)
+    pair = resume(pair)
+    for _ in range(12):
+        consume()
+        pair.settle()
+        send()
+        pair.settle()
+    assert sent >= 8  # it never came to a standstill
+    assert received() == bytes(range(sent))
+    assert pair.client.session.channels[1].incoming[STDOUT].received == sent * PIECE
 
 
 MOVES = ("client", "server", "to server", "to client", "ack", "cut")

@@ -46,7 +46,9 @@ EVERY: list[Message] = [
     orders.Answer(3, True, b"[]"),
     orders.Reloaded(False, "bad"),
     orders.Escaped(2, "cmds.txt:4 is noexec: /bin/sh was not started"),
-    orders.Offer("host key", b"certificate", b"key", 10_000, 5, 100, 10, "127.0.0.0/8 ::1/128"),
+    orders.Offer(
+        "host key", b"certificate", b"key", 10_000, 5, 15_000, 3_000, 60_000, 100, 10, "127.0.0.0/8 ::1/128"
+    ),
 ]
 
 

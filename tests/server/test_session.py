@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
 from rexec.limits import NONCE, SESSION_ID
 from rexec.protocol import frames as f
 from rexec.protocol.connection import Connection
 from rexec.protocol.state import Role
-from rexec.server import orders, session
+from rexec.server import orders
 from rexec.server.session import Session
 
 
@@ -19,7 +17,8 @@ class Everything:
     """A listener, its desk, its log and a link, as far as a session touches them."""
 
     def __init__(self) -> None:
-        self.desk = self.log = self.link = self
+        self.desk = self.log = self.link = self.service = self
+        self.keepalive = 0.05  # seconds: short, since what is tested is the order of things
         self.draining = False
         self.is_clogged = False
         self.written = b""
@@ -27,6 +26,7 @@ class Everything:
         self.orders: list[orders.Message] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.owner: object = None
+        self.reset = self.silence = 0.0
 
     def number(self) -> int:
         return 7
@@ -67,13 +67,6 @@ def talk(around: Everything) -> tuple[Session, Connection]:
     made = Session(around, around, server, 1, "alice")  # type: ignore[arg-type]
     made.received(memoryview(client.send(f.Exec(1, f.Form.ARGV, (b"sleep",)), 1)))
     return made, client
-
-
-@pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the times be short; what is tested is their order."""
-    monkeypatch.setattr(session, "KEEPALIVE_IDLE", 0.05)
-    monkeypatch.setattr(session, "KEEPALIVE_TIMEOUT", 0.1)
 
 
 def test_a_client_that_answers_no_ping_is_gone() -> None:

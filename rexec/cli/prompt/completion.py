@@ -70,7 +70,8 @@ class Words(Completer):
         return self._commands() if words else (*self._commands(), *self._own.items())
 
     def _commands(self) -> list[Choice]:
-        return [(rule.command, rule.about or rule.text) for rule in self._rules()]
+        rules = (rule for rule in self._rules() if not rule.command.startswith("@"))  # those have other words
+        return [(rule.command, rule.about or rule.text) for rule in rules]
 
 
 def _is_remote(before: Sequence[w.Word], words: Sequence[str]) -> bool:

@@ -37,6 +37,7 @@ class Line:
         self.user = ""
         self.rules: list[Rule] = []
         self.noticed: Callable[[str], None] | None = None  # told what the server says to a person
+        self.told: Callable[[str, bool], None] | None = None  # what becomes of the line; True: good news
         self._terms = terms
         self._passphrase = passphrase
         self._lost = lost
@@ -49,6 +50,7 @@ class Line:
             keys = signers(self.target.home, self.target.identities, os.environ, self._passphrase)
             self._session = await open_session(self.target, keys, self._terms)
             self._session.noticed = self.noticed
+            self._session.told = self.told
             self.user = self._session.user
             self._watch = asyncio.create_task(self._watched(self._session))
             await self.refresh()

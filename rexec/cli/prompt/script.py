@@ -11,8 +11,9 @@ import select
 import signal
 from typing import TYPE_CHECKING
 
-from rexec.cli.oneshot import ask_passphrase, carried, target_of
+from rexec.cli.oneshot import carried, target_of
 from rexec.cli.output import say
+from rexec.cli.persons import ask_passphrase
 from rexec.cli.prompt import words
 from rexec.cli.signals import Signals, die_by
 from rexec.client.command import signal_number
@@ -101,6 +102,7 @@ class Script:
         keys = signers(self._target.home, self._target.identities, os.environ, ask_passphrase)
         session = connect(self._target, keys, say=self._note)
         session.noticed = self._complain
+        session.told = self._told
         self._signals.catch()
         session.wakeup = self._signals.descriptor
         try:
@@ -202,6 +204,11 @@ class Script:
     def _note(self, text: str) -> None:
         if not self._line.quiet:
             say(PROGRAM, text)
+
+    def _told(self, text: str, is_good: bool) -> None:
+        """Say what becomes of the line; good news are for those who want many words."""
+        if self._line.verbose or not is_good:
+            self._note(f"{self._target.name}: {text}")
 
 
 def _remote(text: str) -> words.Line:

@@ -12,7 +12,8 @@ from prompt_toolkit.formatted_text import FormattedText
 
 from rexec.cli.confirmation import question
 from rexec.cli.guardian import Guardian
-from rexec.cli.oneshot import TRUST_ANSWERS, target_of
+from rexec.cli.oneshot import target_of
+from rexec.cli.persons import TRUST_ANSWERS
 from rexec.cli.prompt import own
 from rexec.cli.prompt import words as w
 from rexec.cli.prompt.colours import Colours, Judge, is_own
@@ -65,6 +66,7 @@ class Shell:
         self._screen = Screen()
         self.line = Line(target, Terms(self._trust, self._note), self._passphrase, self._lost)
         self.line.noticed = self._noticed
+        self.line.told = self._told
         self.jobs = Jobs(self._screen)
         self._judge = Judge(self.line, self._redraw)
         self.foreground = Foreground(
@@ -295,6 +297,11 @@ class Shell:
             self._screen.say_over(text)
         else:
             self._spawn(self._screen.say_above(f"rexec: {text}"))
+
+    def _told(self, text: str, is_good: bool) -> None:
+        """Say what becomes of the line; good news are for those who want many words."""
+        if self._options.verbose or not (is_good or self._options.quiet):
+            self._noticed(f"{self.line.target.name}: {text}")
 
     # --- signals --------------------------------------------------------------------------------
 
