@@ -72,7 +72,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def test_a_command_through_another_host(gate: Host, inner: Host) -> None:
-    """issue 5: "mapped (... `-J` ...)": what the host in between runs is its own allowed `nc HOST PORT`."""
+    """`-J` is mapped: what the host in between runs is its own allowed `nc HOST PORT`."""
     before = gate.count('rule=cmds.txt:1 argv=\\["nc","127.0.0.1",')
     data = os.urandom(500_000)
     done = ssh(inner, "cat", options=("-J", jump(gate)), input=data)

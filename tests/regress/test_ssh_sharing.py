@@ -77,7 +77,7 @@ def gone(pid: int) -> bool:
 
 
 def test_the_second_command_needs_no_key(shared: Sharing) -> None:
-    """issue 5: "`ControlMaster`/`ControlPath`... share one connection as ssh's do"."""
+    """`ControlMaster` and `ControlPath` share one connection as ssh's do."""
     assert shared.path.stat().st_mode & 0o777 == 0o600
     for _ in range(3):
         done = shared.guest("echo", "second")
@@ -85,7 +85,7 @@ def test_the_second_command_needs_no_key(shared: Sharing) -> None:
 
 
 def test_the_master_holds_nothing_of_its_caller(shared: Sharing) -> None:
-    """issue 5: "never hold the caller's stdio": the fixture has read its pipes to their end, too."""
+    """A master never holds the caller's stdio: the fixture has read its pipes to their end, too."""
     master = shared.pid()
     shared.guest("true")
     descriptors = Path(f"/proc/{master}/fd")
@@ -220,7 +220,7 @@ def test_a_reader_that_has_enough(shared: Sharing) -> None:
 
 
 def test_a_master_that_is_gone_is_no_matter(shared: Sharing) -> None:
-    """issue 5: "fall back to a direct connection when the master goes away"."""
+    """Falls back to a direct connection when the master goes away."""
     master = shared.pid()
     os.kill(master, signal.SIGKILL)
     wait_until(lambda: gone(master), "the master is gone")
