@@ -11,6 +11,7 @@ import errno
 from typing import TYPE_CHECKING, NamedTuple
 
 from rexec.limits import PARKED_BYTES, PARKED_MAX, PARKED_PER_USER, PARKED_USER_BYTES
+from rexec.transport.link import Nobody
 
 if TYPE_CHECKING:
     from rexec.server.listener import Listener
@@ -100,24 +101,12 @@ class Nowhere:
         pass
 
 
-class Leaving:
+class Leaving(Nobody):
     """The owner of a link that its session has left; nothing of it is read any more."""
 
     def __init__(self, listener: Listener, link: Link) -> None:
         self._listener = listener
         self._link = link
-
-    def opened(self) -> None:
-        pass
-
-    def received(self, data: memoryview) -> None:
-        pass
-
-    def ended(self) -> None:
-        pass
-
-    def writable(self, yes: bool) -> None:
-        pass
 
     def lost(self, error: Exception | None) -> None:
         self._listener.link_gone(self._link)

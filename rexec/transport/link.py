@@ -86,7 +86,7 @@ class Link(asyncio.BufferedProtocol):
 
     def drop(self) -> None:
         """End at once, and tell nobody: the owner has no use for it any more."""
-        self.owner = _Nobody()
+        self.owner = Nobody()
         self.abort()
 
     @property
@@ -157,7 +157,7 @@ class Link(asyncio.BufferedProtocol):
             if transport is not None:
                 self._finish(transport)
             self._owner.lost(error)
-            self.owner = _Nobody()
+            self.owner = Nobody()
 
     def _handshake(self) -> bool:
         assert self.tls is not None
@@ -202,7 +202,7 @@ class Link(asyncio.BufferedProtocol):
         self._patience = asyncio.get_running_loop().call_later(KEEPALIVE_TIMEOUT, transport.abort)
 
 
-class _Nobody:
+class Nobody:
     """The owner of a link that is over."""
 
     def opened(self) -> None:
