@@ -73,8 +73,8 @@ def test_the_exit_code_is_the_commands(run: Run) -> None:
 
 def test_a_new_size_arrives(run: Run) -> None:
     code = (
-        "import os, signal; signal.signal(signal.SIGWINCH, lambda *_: None); print('ready', flush=True);"
-        "signal.pause(); print(*os.get_terminal_size(0))"
+        "import os, signal; winch = {signal.SIGWINCH}; signal.pthread_sigmask(signal.SIG_BLOCK, winch);"
+        "print('ready', flush=True); signal.sigwait(winch); print(*os.get_terminal_size(0))"
     )
     client = run(*python(code))
     client.wait_for("ready")
