@@ -217,7 +217,7 @@ def test_it_ends_without_a_word_when_it_is_told_to(far: Host, number: int) -> No
 
 def test_one_that_gives_up_waiting_is_a_failure_of_its_own(far: Host) -> None:
     """remote-shell.md: "255 for its own failures"; the command here does not end when it is told to."""
-    with ssh_popen(far, "sh -c 'trap \"\" HUP; echo ready; sleep 5'") as client:
+    with ssh_popen(far, "sh -c 'trap \"\" HUP; echo ready; sleep 600'") as client:
         assert client.stdout is not None
         assert client.stdout.readline() == b"ready\n"
         client.send_signal(signal.SIGHUP)
