@@ -18,9 +18,14 @@ _PLAIN = frozenset(
 def quoted(value: object) -> str:
     """Return a value as it stands in the log."""
     if isinstance(value, list | tuple):
-        return json.dumps(value, separators=(",", ":"))
+        return _json(value)
     text = "-" if value is None or value == "" else str(value)
-    return text if _PLAIN.issuperset(text) else json.dumps(text)
+    return text if _PLAIN.issuperset(text) else _json(text)
+
+
+def _json(value: object) -> str:
+    """Write JSON in printable ASCII: what `json` leaves as it is of the control characters is DEL."""
+    return json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f")
 
 
 def line(event: str, fields: dict[str, object]) -> str:
