@@ -10,7 +10,8 @@ FUZZ   := $(VENV)/.stamp-fuzz
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 FUZZ_SECONDS ?= 3600
-FUZZ_TARGETS ?= allow-lists arguments copies expressions lines frames
+FUZZ_TARGETS ?= allow-lists arguments authorized-keys client-handshake copies expressions frames keys known-hosts \
+    lines server-handshake
 SOAK_ROUNDS  ?= 20
 CUTS         ?= 1000
 PACKAGES := openssh-client openssh-sftp-server vim-tiny procps asciinema rsync git borgbackup parallel mercurial ansible-core \

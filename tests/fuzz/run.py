@@ -15,7 +15,11 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(
-    include=["rexec.copying", "rexec.policy", "rexec.protocol", "rexec.server.orders", "rexec.text"]
+    include=[
+        *("rexec.auth", "rexec.copying", "rexec.policy", "rexec.protocol", "rexec.text"),
+        *("rexec.client.command", "rexec.client.dispatch", "rexec.client.greeting", "rexec.client.trust"),
+        *("rexec.server.orders", "rexec.server.seats"),
+    ]
 ):
     from tests.fuzz.targets import CORPUS, TARGETS, Target
     from tests.tree import ROOT

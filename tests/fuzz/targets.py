@@ -6,7 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.fuzz import allow_lists, arguments, copies, expressions, frames, lines
+from tests.fuzz import (
+    allow_lists,
+    arguments,
+    authorized_keys,
+    client_handshake,
+    copies,
+    expressions,
+    frames,
+    keys,
+    known_hosts,
+    lines,
+    server_handshake,
+)
 
 CORPUS = Path(__file__).resolve().parent / "corpus"  # what was found, by target: it must never come back
 
@@ -27,8 +39,17 @@ class Target(NamedTuple):
 TARGETS = {
     "allow-lists": Target(allow_lists.try_it, allow_lists.SEEDS, allow_lists.WORDS, 4_000),
     "arguments": Target(arguments.try_it, arguments.SEEDS, runs=6_000),
+    "authorized-keys": Target(authorized_keys.try_it, authorized_keys.SEEDS, authorized_keys.WORDS, 3_000),
+    "client-handshake": Target(
+        client_handshake.try_it, client_handshake.SEEDS, client_handshake.WORDS, 3_000
+    ),
     "copies": Target(copies.try_it, copies.SEEDS, copies.WORDS, 1_500),
     "expressions": Target(expressions.try_it, expressions.SEEDS, runs=5_000),
     "frames": Target(frames.try_it, frames.SEEDS, runs=10_000),
+    "keys": Target(keys.try_it, keys.SEEDS, keys.WORDS, 5_000),
+    "known-hosts": Target(known_hosts.try_it, known_hosts.SEEDS, known_hosts.WORDS, 1_500),
     "lines": Target(lines.try_it, lines.SEEDS, allow_lists.WORDS, 3_000),
+    "server-handshake": Target(
+        server_handshake.try_it, server_handshake.SEEDS, server_handshake.WORDS, 2_000
+    ),
 }
