@@ -147,6 +147,7 @@ async def _greet(greeting: Greeting, link: Link, door: Door, deadline: float) ->
         if data:
             deadline = loop.time() + greeting.target.connect_timeout
             link.write(data)
+            continue
         try:
             async with asyncio.timeout_at(deadline):
                 greeting.take(await door.more())

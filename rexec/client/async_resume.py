@@ -42,8 +42,10 @@ async def _try(before: Greeting, session: Session) -> tuple[Link, Greeting, Door
         greeting = before.again(ends_of(target, link), session)
         async with asyncio.timeout_at(deadline):
             for data in greeting.steps():  # in the loop itself: the counts of the session are its own
-                link.write(data)
-                greeting.take(await door.more())
+                if data:
+                    link.write(data)
+                else:
+                    greeting.take(await door.more())
     except TimeoutError:
         link.abort()
         raise ConnectError("timed out waiting for the server's answer") from None

@@ -68,7 +68,8 @@ def _greet(greeting: Greeting, wire: Wire, deadline: float) -> str:
             deadline = time.monotonic() + greeting.target.connect_timeout
             wire.socket.settimeout(greeting.target.connect_timeout)
             wire.socket.sendall(data)
-        greeting.take(_receive(greeting, wire, deadline))
+        else:
+            greeting.take(_receive(greeting, wire, deadline))
 
 
 def _receive(greeting: Greeting, wire: Wire, deadline: float) -> memoryview | None:

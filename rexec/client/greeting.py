@@ -4,8 +4,8 @@ Over TLS the client waits for nothing: hello, proof and the first command go out
 In the clear it waits for the server's hello, whose nonce and key the proof is made for, and checks
 the server's own proof before it sends another byte.
 
-`Greeting.steps` is a generator: it yields bytes to send, and goes on once more came in; in between it
-may read keys and ask people, so that an event loop runs each step in a thread.
+`Greeting.steps` is a generator: it yields bytes to send, and none where it goes on once more came in; in
+between it may read keys and ask people, so that an event loop runs each step in a thread.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from rexec.client.trust import Ask
     from rexec.protocol.session import Session
 
-    Steps = Generator[bytes, None, str]  # bytes to send; in the end the user that we are
+    Steps = Generator[
+        bytes, None, str
+    ]  # bytes to send, none: until more came; in the end the user that we are
 
 SOFTWARE = "rexec"
 
@@ -112,7 +114,7 @@ class Greeting:
         return ConnectError("timed out waiting for the server's answer", hint=hint)
 
     def steps(self) -> Steps:
-        """Yield what to send, each time until more came; return the user that we are."""
+        """Yield what to send, and nothing until more came; return the user that we are."""
         key = yield from self._server_key()
         if self.server_key is None:
             check_server(self.target, key, self._terms.ask, self._terms.say)

@@ -195,6 +195,7 @@ class Return:
     def _advance(self) -> None:
         assert self._steps is not None
         try:
-            self._unsent += next(self._steps)
+            while data := next(self._steps):
+                self._unsent += data
         except StopIteration:
             self._steps = None

@@ -158,8 +158,10 @@ class Trial:
         steps = self.greeting.steps()
         try:
             while True:
-                self.said.append(next(steps))
-                self.greeting.take(self._mended(next(pieces, None)))
+                if data := next(steps):
+                    self.said.append(data)
+                else:
+                    self.greeting.take(self._mended(next(pieces, None)))
         except StopIteration as over:
             self.user = over.value
         except RexecError as error:
