@@ -14,8 +14,9 @@ FUZZ_TARGETS ?= allow-lists arguments authorized-keys client-handshake copies ex
     lines server-handshake
 SOAK_ROUNDS  ?= 20
 CUTS         ?= 1000
+ROUNDS       ?= 5
 PACKAGES := openssh-client openssh-sftp-server vim-tiny procps asciinema rsync git borgbackup parallel mercurial ansible-core \
-    systemd subversion rdiff-backup restic unison duplicity pdsh clustershell pssh lftp bup mosh
+    iproute2 systemd subversion rdiff-backup restic unison duplicity pdsh clustershell pssh lftp bup mosh
 SOAK := tests/process/test_swap.py $(patsubst %,tests/regress/test_%.py, every_run_is_whole ends_all_of_it \
     nothing_left_behind many_at_once rate parallel reload)
 
@@ -23,7 +24,7 @@ SOAK := tests/process/test_swap.py $(patsubst %,tests/regress/test_%.py, every_r
 WORKERS ?= $(shell echo $$(($$(nproc) * 3 / 2 + $$(nproc) % 2)))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-stop test test-system fuzz soak cuts check floors format clean
+.PHONY: help venv demo demo-stop test test-system fuzz soak cuts lines check floors format clean
 
 # One line, or nothing. Debian keeps ensurepip in a package of its own.
 problem = $(shell \
@@ -83,6 +84,11 @@ soak: $(DEV)  ## run the tests of races and leftovers SOAK_ROUNDS times (20)
 
 cuts: $(DEV)  ## move CUTS (1,000) files over connections that break: each is whole, or 255
 	@$(BIN)/python -m tests.regress.cuts --trials $(CUTS) --large $$(( $(CUTS) / 10 ))
+
+lines: $(DEV)  ## move files and run commands, ROUNDS (5) of each kind, over bad lines between two namespaces
+	@test "$$(id -u)" = 0 || { echo "rexec: make lines needs root" >&2; exit 1; }
+	@$(BIN)/python -m tests.system.lines --rounds $(ROUNDS) --keepalive 0.5
+	@$(BIN)/python -m tests.system.lines --rounds $(ROUNDS)
 
 check: $(DEV) floors  ## look at format, lint, types and the floors of the architecture
 	@$(BIN)/ruff format --check .

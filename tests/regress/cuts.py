@@ -39,13 +39,16 @@ SERVER_OPTIONS = ("--keepalive", "0.5s")
 class Trial:
     """What one transfer came to."""
 
-    def __init__(self, way: str, met: list[str], losses: int, resumed: int, status: int, note: str) -> None:
+    def __init__(
+        self, way: str, met: list[str], losses: int, resumed: int, status: int, note: str, said: str = ""
+    ) -> None:
         self.way = way
         self.met = met  # the fates of its connections
         self.losses = losses  # connections that the client noticed to be lost
         self.resumed = resumed
         self.status = status
         self.note = note  # what is wrong with it; empty for nothing
+        self.said = said  # the client's last line
 
     @property
     def kind(self) -> str:
@@ -108,42 +111,55 @@ class Range:
                 self._free.append(host)
 
     def _move(self, host: Host, proxy: Proxy, way: str, size: int) -> Trial:
-        terminal = "terminal" in way
-        data, path = self.data(size, text=terminal)
-        digest = hashlib.sha256(data).hexdigest().encode() + b"  -"
-        if way.startswith("up, terminal"):
-            script = f"stty raw -echo; echo ready; head -c {len(data)} | sha256sum"
-            words, given, expected = ("sh", "-c", script), data, b"ready\n" + digest + b"\n"
-        elif way.startswith("up"):
-            words, given, expected = ("sha256sum",), data, digest + b"\n"
-        elif way.startswith("both"):
-            words, given, expected = ("cat",), data, data
-        else:
-            words, given = ("cat", str(path)), b""
-            expected = data.replace(b"\n", b"\r\n") if terminal else data
-        options = ("-v", "-t") if terminal else ("-v",)
-        process = host.popen(*words, options=options, address=proxy.address)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        head = b""
-        if way.startswith("up, terminal"):  # what is typed before the terminal is raw is not ours
-            while not head.endswith(b"ready\n") and (byte := process.stdout.read(1)):
-                head += byte
-        try:
-            out, err = process.communicate(given, timeout=2 * PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, err = process.communicate()
-            return Trial(way, proxy.met, 0, 0, -1, f"hangs: {err.decode()}")
-        note = ""
-        if process.returncode not in (0, 255):
-            note = f"exit code {process.returncode}: {err.decode()}"
-        elif process.returncode == 0 and head + out != expected:
-            note = f"{len(head + out)} bytes are not the {len(expected)} that were sent"
-        elif process.returncode == 255 and not expected.startswith(head + out):
-            note = "what came before the end is not what was sent"
-        losses, resumed = err.count(b"; trying again"), err.count(b": resumed\n")
-        return Trial(way, proxy.met, losses, resumed, process.returncode, note)
+        return move(host, proxy.address, way, *self.data(size, text="terminal" in way), proxy.met)
+
+
+def move(
+    host: Host,
+    address: str,
+    way: str,
+    data: bytes,
+    path: Path,
+    met: list[str],
+    patience: float = 2 * PATIENCE,
+) -> Trial:
+    """Move data by one `rexec`; `path` is a file that holds it, `met` the list of what its line will meet."""
+    terminal = "terminal" in way
+    digest = hashlib.sha256(data).hexdigest().encode() + b"  -"
+    if way.startswith("up, terminal"):
+        script = f"stty raw -echo; echo ready; head -c {len(data)} | sha256sum"
+        words, given, expected = ("sh", "-c", script), data, b"ready\n" + digest + b"\n"
+    elif way.startswith("up"):
+        words, given, expected = ("sha256sum",), data, digest + b"\n"
+    elif way.startswith("both"):
+        words, given, expected = ("cat",), data, data
+    else:
+        words, given = ("cat", str(path)), b""
+        expected = data.replace(b"\n", b"\r\n") if terminal else data
+    options = ("-v", "-t") if terminal else ("-v",)
+    process = host.popen(*words, options=options, address=address)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    head = b""
+    if way.startswith("up, terminal"):  # what is typed before the terminal is raw is not ours
+        while not head.endswith(b"ready\n") and (byte := process.stdout.read(1)):
+            head += byte
+    try:
+        out, err = process.communicate(given, timeout=patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        return Trial(way, met, 0, 0, -1, f"hangs: {err.decode()}")
+    note = ""
+    if process.returncode not in (0, 255):
+        note = f"exit code {process.returncode}: {err.decode()}"
+    elif process.returncode == 0 and head + out != expected:
+        note = f"{len(head + out)} bytes are not the {len(expected)} that were sent"
+    elif process.returncode == 255 and not expected.startswith(head + out):
+        note = "what came before the end is not what was sent"
+    losses, resumed = err.count(b"; trying again"), err.count(b": resumed\n")
+    said = err.decode().strip().rpartition("\n")[2]
+    return Trial(way, met, losses, resumed, process.returncode, note, said)
 
 
 def run(trials: int, large: int, seed: int, workers: int) -> int:
@@ -169,9 +185,8 @@ def run(trials: int, large: int, seed: int, workers: int) -> int:
                     losses += trial.losses
                     resumed += trial.resumed
                     if trial.kind in ("wrong", "lost (255)"):
-                        sys.stdout.write(
-                            f"trial {number}: {trial.kind}: {trial.way} {trial.met} {trial.note}\n"
-                        )
+                        why = trial.note or trial.said
+                        sys.stdout.write(f"trial {number}: {trial.kind}: {trial.way} {trial.met} {why}\n")
                         sys.stdout.flush()
         finally:
             place.end()

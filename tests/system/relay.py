@@ -28,7 +28,7 @@ TUNSETIFF = 0x400454CA  # linux/if_tun.h
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
 PACKET = 65_536  # bytes that one read takes at most: more than any MTU
 READS = 64  # packets of one side before the other has its turn
-QUEUE = 1_000  # packets of one direction that wait for a line which is full; more are dropped
+QUEUE = 200  # packets of one direction that wait for a line which is full; more are dropped
 NEAR, FAR = "10.77.0.2", "10.77.0.1"
 _numbers = count(1)
 
@@ -140,8 +140,8 @@ class Relay:
                 return
             if packet[0] >> 4 != 4:  # a neighbour of IPv6 that is sought: no packet of ours
                 continue
-            if self._chance.random() < line.loss or len(way.waiting) >= QUEUE:
-                self.dropped += 1
+            if self._chance.random() < line.loss or (line.rate and len(way.waiting) >= QUEUE):
+                self._count(dropped=1)
                 continue
             due = now
             if line.rate:
@@ -159,12 +159,16 @@ class Relay:
             try:
                 os.write(way.sink, heapq.heappop(way.waiting)[2])
             except OSError:  # the device has no room, or its address has just gone
-                self.dropped += 1
+                self._count(dropped=1)
             handed += 1
         if handed:
-            with self._grew:
-                self.carried += handed
-                self._grew.notify_all()
+            self._count(carried=handed)
+
+    def _count(self, *, carried: int = 0, dropped: int = 0) -> None:
+        with self._grew:
+            self.carried += carried
+            self.dropped += dropped
+            self._grew.notify_all()
 
 
 class _Way:
