@@ -7,6 +7,7 @@ BIN    := $(VENV)/bin
 BASE   := $(VENV)/.stamp-base
 DEV    := $(VENV)/.stamp-dev
 FUZZ   := $(VENV)/.stamp-fuzz
+BENCH  := $(VENV)/.stamp-bench
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 FUZZ_SECONDS ?= 3600
@@ -24,7 +25,7 @@ SOAK := tests/process/test_swap.py $(patsubst %,tests/regress/test_%.py, every_r
 WORKERS ?= $(shell echo $$(($$(nproc) * 3 / 2 + $$(nproc) % 2)))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-stop test test-system fuzz soak cuts lines check floors format clean
+.PHONY: help venv demo demo-stop test test-system fuzz soak cuts lines bench bench-quick check floors format clean
 
 # One line, or nothing. Debian keeps ensurepip in a package of its own.
 problem = $(shell \
@@ -60,6 +61,12 @@ $(FUZZ): pyproject.toml
 	@$(PIP) install -e '.[test,check,fuzz]'
 	@touch $(BASE) $(DEV) $@
 
+$(BENCH): pyproject.toml
+	$(need_python)
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install -e '.[bench]' || $(PIP) install -e . # without a peer
+	@touch $(BASE) $@
+
 demo: $(BASE)  ## start a server on loopback, run three commands through it, leave it running
 	@$(BIN)/python scripts/demo.py start
 
@@ -89,6 +96,14 @@ lines: $(DEV)  ## move files and run commands, ROUNDS (5) of each kind, over bad
 	@test "$$(id -u)" = 0 || { echo "rexec: make lines needs root" >&2; exit 1; }
 	@$(BIN)/python -m tests.system.lines --rounds $(ROUNDS) --keepalive 0.5
 	@$(BIN)/python -m tests.system.lines --rounds $(ROUNDS)
+
+bench: $(BENCH)  ## measure rexec and its peers side by side (15 minutes, root)
+	@$(BIN)/python -m bench.packages
+	@$(BIN)/python -m bench
+
+bench-quick: $(BENCH)  ## the same with few rounds (2 minutes)
+	@$(BIN)/python -m bench.packages
+	@$(BIN)/python -m bench --quick
 
 check: $(DEV) floors  ## look at format, lint, types and the floors of the architecture
 	@$(BIN)/ruff format --check .

@@ -1,29 +1,26 @@
-"""Copies side by side: one large file and many small ones, there and back, rexec-cp against scp.
-
-Needs root for sshd (`apt install openssh-server`), and the project installed beside this interpreter:
-
-    .venv/bin/python bench/copies.py [--rounds 5] [--mib 1024] [--files 10000] [--folder /dev/shm]
-
-Both servers run on loopback with keys of their own, on a disk in memory. The contestants take turns, round by
-round; ratios are of the medians.
-"""
+"""Copies: one large file and many small ones, there and back, on a disk in memory; rexec-cp against scp."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from echo import BIN, ssh_server
+from bench.field import HERE, REXEC_CP
+from bench.figures import Row, Target
+from bench.turns import Contest, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.field import Field
 
 SMALL = 1_000  # bytes of each of the small files
-RULES = "@get {{path:{0}/** ro}}\n@put {{path:{0}/** rw}}\n"
+MEMORY = "/dev/shm"
 
 
 class Task(NamedTuple):
@@ -35,11 +32,35 @@ class Task(NamedTuple):
 
 
 TASKS = (
-    Task("large, get", "large", False),
-    Task("large, put", "large", True),
-    Task("many, get", "many", False),
-    Task("many, put", "many", True),
+    Task("get one large file", "large", False),
+    Task("put one large file", "large", True),
+    Task("get many small files", "many", False),
+    Task("put many small files", "many", True),
 )
+
+
+def copies(field: Field, rounds: int, mib: int, files: int) -> Iterator[Row]:
+    """Copy, and remove the copy: `mib` in one file, and so many files."""
+    with tempfile.TemporaryDirectory(dir=MEMORY, ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        make(folder, mib, files)
+        for task in TASKS:
+            contest = Contest(task.name, "s", Target(most=1, of="scp"))
+            contest.enter("rexec", lambda task=task: copying(_rexec_cp(field), task, folder))
+            contest.enter("scp", lambda task=task: copying(_scp(field), task, folder))
+            contest.hold(rounds)
+            yield contest.row()
+
+
+def _rexec_cp(field: Field) -> list[str]:
+    port = field.rexec_server()[1].rpartition(":")[2]
+    return [REXEC_CP, "-q", "-P", port, "-r"]
+
+
+def _scp(field: Field) -> list[str]:
+    _, ssh = field.sshd()
+    port = ssh.index("-p")
+    return ["scp", "-q", "-r", "-P", ssh[port + 1], *ssh[1:port], *ssh[port + 2 :]]
 
 
 def make(folder: Path, mib: int, files: int) -> None:
@@ -53,25 +74,15 @@ def make(folder: Path, mib: int, files: int) -> None:
         (folder / "many" / f"{number:06}").write_bytes(piece[number : number + SMALL])
 
 
-def rexec_server(folder: Path) -> tuple[subprocess.Popen[bytes], list[str]]:
-    """Start a rexec-server; return it and the words that every copy begins with."""
-    (folder / "cmds.txt").write_text(RULES.format(folder.resolve()))
-    home = ["--home", str(folder / "home")]
-    words = [str(BIN / "rexec-server"), *home, "--allow-list", str(folder / "cmds.txt")]
-    server = subprocess.Popen([*words, "--listen", "127.0.0.1:0"], stderr=subprocess.PIPE)
-    assert server.stderr is not None
-    for line in server.stderr:
-        if b"listening on" in line:
-            port = line.split()[3].decode().rpartition(":")[2]
-            return server, [str(BIN / "rexec-cp"), "-q", *home, "-P", port, "-r"]
-    raise SystemExit("rexec-server does not start")
+def copying(words: list[str], task: Task, folder: Path) -> Run:
+    return lambda: copy(words, task, folder)
 
 
 def copy(words: list[str], task: Task, folder: Path) -> float:
     """Copy once; return the seconds."""
-    here, there = str(folder / task.source), f"127.0.0.1:{folder / task.source}"
+    here, there = str(folder / task.source), f"{HERE}:{folder / task.source}"
     target = folder / "copied"
-    ends = [here, f"127.0.0.1:{target}"] if task.goes else [there, str(target)]
+    ends = [here, f"{HERE}:{target}"] if task.goes else [there, str(target)]
     begun = time.perf_counter()
     subprocess.run([*words, *ends], check=True)
     took = time.perf_counter() - begun
@@ -82,45 +93,3 @@ def copy(words: list[str], task: Task, folder: Path) -> float:
         assert target.stat().st_size == os.stat(here).st_size
         target.unlink()
     return took
-
-
-def run(rounds: int, mib: int, files: int, place: str) -> None:
-    with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        make(folder, mib, files)
-        sshd, ssh = ssh_server(folder)
-        port = ssh.index("-p")
-        server, rexec = rexec_server(folder)
-        field = {
-            "scp": ["scp", "-q", "-r", "-P", ssh[port + 1], *ssh[1:port], *ssh[port + 2 :]],
-            "rexec-cp": rexec,
-        }
-        times: dict[tuple[str, str], list[float]] = {}
-        try:
-            for _ in range(rounds):
-                for task in TASKS:
-                    for contestant, words in field.items():
-                        times.setdefault((task.name, contestant), []).append(copy(words, task, folder))
-        finally:
-            for process in (sshd, server):
-                process.terminate()
-                process.wait()
-    report(times)
-
-
-def report(times: dict[tuple[str, str], list[float]]) -> None:
-    for task in TASKS:
-        scp, rexec = (statistics.median(times[task.name, name]) for name in ("scp", "rexec-cp"))
-        print(
-            f"{task.name:<11} scp {scp:6.2f} s   rexec-cp {rexec:6.2f} s   rexec-cp / scp: {rexec / scp:.2f}"
-        )
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--mib", type=int, default=1024)
-    parser.add_argument("--files", type=int, default=10_000)
-    parser.add_argument("--folder", default="/dev/shm")
-    given = parser.parse_args()
-    run(given.rounds, given.mib, given.files, given.folder)
