@@ -167,7 +167,9 @@ class Field:
         """Start a server on asyncssh; return it and its port."""
         need_asyncssh()
         port = free_port()
-        server = self.start([sys.executable, "-W", "ignore", "-m", "bench.peers", str(self.keys()), str(port)])
+        server = self.start(
+            [sys.executable, "-W", "ignore", "-m", "bench.peers", str(self.keys()), str(port)]
+        )
         wait_for(port)
         return server, port
 
