@@ -6,11 +6,11 @@ reader stops that child and nothing else, and nobody buffers without bound.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from rexec.limits import DATA_MAX, HEADER_SIZE, KIB, PIPE_BULK
+from rexec.limits import DATA_MAX, HEADER_SIZE, KIB
+from rexec.process.pipes import capacity, grow, has_more
 from rexec.process.pty import eof_character, set_size
 from rexec.protocol import frames as f
 from rexec.protocol.frames import Cause, Stream
@@ -49,6 +49,8 @@ class Command:
         self._lingered = False
         self._linger = 0.0
         self._linger_timer: asyncio.TimerHandle | None = None
+        self._left: dict[Stream, int] = {}  # bytes that are still taken of a stream whose linger is over
+        self._is_cut_off = False  # by us, with output that was there
         self._leaving: Cause | None = None
         self._terminal = False
         self._eof_typed = False
@@ -178,8 +180,11 @@ class Command:
             self._linger_timer = self._loop.call_later(self._linger, self._cut)
 
     def ended(self, report: orders.Ended) -> None:
+        cause = report.cause
+        if self._is_cut_off and self._leaving is not None and cause in (Cause.EXITED, Cause.SIGNALLED):
+            cause = self._leaving  # it had ended by itself, and yet its output is not whole
         exit_frame = f.Exit(
-            report.cause,
+            cause,
             report.status,
             report.signal,
             self._message,
@@ -237,7 +242,8 @@ class Command:
             return
         if count >= _BULK and stream not in self._large:
             self._large.add(stream)
-            _grow(descriptor)
+            grow(descriptor)
+        read = count
         if self._meter is not None:
             count = self._measure(self._meter, count)
         if count:
@@ -245,6 +251,11 @@ class Command:
                 self._recorder.output(stream.name, _ROOM[HEADER_SIZE : HEADER_SIZE + count])
             self._read[stream] += count
             self.session.send_data(self.channel, stream, _ROOM[: HEADER_SIZE + count])
+        if stream in self._left:
+            self._left[stream] -= read
+            if self._left[stream] <= 0:  # what comes now was written after the linger
+                self._give_up(stream)
+                self._settle()
 
     def _measure(self, meter: Meter, count: int) -> int:
         """Return how much of what was read goes to the client.
@@ -273,14 +284,24 @@ class Command:
         os.close(self._outputs.pop(stream))
 
     def _cut(self) -> None:
-        """The linger is over: go without those who still hold the pipes."""
-        if self._leaving is None and any(self._is_blocked(stream) for stream in self._outputs):
+        """The linger is over: take what is there, and go without those who still hold the pipes.
+
+        All that the leader wrote is in them by now, however slowly the client takes it: no stream is given
+        up before it is empty, or so much was read of it as it could hold when the linger was over.
+        """
+        for stream, descriptor in tuple(self._outputs.items()):
+            self._left.setdefault(stream, capacity(descriptor))
+            there_is_more = has_more(descriptor)
+            if self._leaving is not None or not there_is_more:
+                self._is_cut_off = self._is_cut_off or there_is_more
+                self._give_up(stream)
+        if self._outputs:
             self._linger_timer = self._loop.call_later(self._linger, self._cut)
-            return  # it is the client that has not taken what is there
-        for stream in tuple(self._outputs):
-            self._lingered = True
-            self._close_output(stream)
         self._settle()
+
+    def _give_up(self, stream: Stream) -> None:
+        self._lingered = True
+        self._close_output(stream)
 
     def _settle(self) -> None:
         """Tell the runner once nothing more will be read."""
@@ -360,11 +381,3 @@ class Command:
     def _send(self, frame: f.Frame) -> None:
         if not self.session.gone:
             self.session.send(frame, self.channel)
-
-
-def _grow(descriptor: int) -> None:
-    """Make a pipe larger once it has shown bulk; past the quota of pipe(7) it stays as it is."""
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BULK)
-    except OSError:
-        pass
