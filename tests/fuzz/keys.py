@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rexec.auth.blob import Malformed
-from rexec.auth.container import LABEL, unarmour
+from rexec.auth.container import LABEL, armour, unarmour
 from rexec.auth.keys import ED25519, PublicKey, from_spki, parse_public_line, spki_of
 from rexec.auth.private import PassphraseNeeded, PrivateKey, parse_private, peek_public, serialize_private
 from rexec.auth.signature import BadSignature, check_signature
@@ -15,7 +15,9 @@ from tests.auth.samples import KINDS, VALUES, pem, raw
 from tests.fuzz.strangers import ALICE
 
 _PKCS8 = ALICE.pkcs8_pem()
+_X448 = bytes.fromhex("302e020100300506032b656f042204 20") + bytes(32)  # in 32 bytes, which it has not
 SEEDS = (
+    b"\0" + armour("PRIVATE KEY", _X448),
     *(b"\0" + pem(name) for name in ("ed", "ec256", "edenc")),
     b"\0" + _PKCS8,
     *(b"\1" + VALUES[f"{name}.pub"].encode() for name in KINDS),
@@ -119,8 +121,6 @@ def _info(data: bytes) -> None:
 
 def _armoured(data: bytes) -> None:
     """Read a container in its armour, whose base64 would hide it from whoever changes bytes."""
-    from rexec.auth.container import armour
-
     _private(armour(LABEL, data))
     try:
         certified_key(armour("CERTIFICATE", data), "cert")
