@@ -183,7 +183,7 @@ class AsyncSession(Dispatch):
             super()._cut(error)
             return
         self._timer.cancel()
-        self._link.drop()
+        self._link.mute()  # open until we are back: see `session`
         self._away = self._loop.create_task(self._come_back(str(error)))
         if self.told is not None:
             self.told(f"{error}; trying again", False)
@@ -201,6 +201,7 @@ class AsyncSession(Dispatch):
                 self._gone.set_result(None)
             return
         self._away = None
+        self._link.drop()
         self._link, self.connection, self.greeting = link, greeting.connection, greeting
         link.owner = self
         self._wait_for_silence()

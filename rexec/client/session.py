@@ -217,7 +217,8 @@ class Session(Dispatch):
         self._outbox.clear()
         self._unsent = 0
         self._ack_at = None
-        self.wire.close()
+        # The old wire stays open until we are back: its FIN would tell a server that still hears us, or hears
+        # us again before we reach it, that the path works and who is not back within seconds is gone.
         if self.told is not None:
             self.told(f"{self._why}; trying again", False)
 
@@ -227,6 +228,7 @@ class Session(Dispatch):
         except RexecError as error:
             back.close()
             self._back = None
+            self.wire.close()
             self._lose(f"{self._why}; not resumed: {error}")
             return
         if is_back:
@@ -237,6 +239,7 @@ class Session(Dispatch):
         """Take up the session over the new connection; where the server knows it no more, begin a new one."""
         assert back.wire is not None
         assert back.greeting is not None
+        self.wire.close()
         self.wire, self.greeting = back.wire, back.greeting
         self.connection = self.greeting.connection
         self._number = self.wire.fileno()

@@ -84,6 +84,12 @@ class Link(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def mute(self) -> None:
+        """Hear no more and tell nobody, but leave the connection open."""
+        self.owner = Nobody()
+        if self._transport is not None:
+            self._transport.pause_reading()
+
     def drop(self) -> None:
         """End at once, and tell nobody: the owner has no use for it any more."""
         self.owner = Nobody()

@@ -111,6 +111,11 @@ class Proxy:
         while self._open:
             self._open.pop().drop()
 
+    def deafen(self) -> None:
+        """Let no client hear anything more on a connection that there is; what it says is carried on."""
+        for carried in self._open:
+            carried.is_deaf = True
+
     def shut(self) -> None:
         """Cut all connections, and take no new ones."""
         self._listening.shutdown(socket.SHUT_RDWR)
@@ -131,6 +136,7 @@ class _Carried:
         self._fate = fate
         self._count = 0
         self._over = False
+        self.is_deaf = False
         self._lock = threading.Lock()
         for end in self._ends:
             if end.family == socket.AF_INET:
@@ -153,7 +159,8 @@ class _Carried:
                         if not self._meet(fate, sink, data):
                             return
                         self._fate = None
-                sink.sendall(data)
+                if not self.is_deaf or sink is self._ends[1]:
+                    sink.sendall(data)
             with self._lock:
                 if not self._over:
                     sink.shutdown(socket.SHUT_WR)

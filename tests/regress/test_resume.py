@@ -184,6 +184,41 @@ def test_ctrl_c_ends_a_client_without_a_connection(place: Host, proxy: Proxy) ->
         assert client.wait(PATIENCE) == -signal.SIGINT
 
 
+@pytest.fixture
+def hasty(make_host: Callable[..., Host]) -> Host:
+    """A server that gives up at once whose connection came to an end, and clients that soon miss it."""
+    host = make_host("sh ...\n").start("--resume-reset", "1ms")
+    config = host.home / "config.toml"
+    config.write_text("[client]\nkeepalive = 0.1\n")
+    config.chmod(0o600)
+    return host
+
+
+def test_a_silent_connection_is_not_ended_before_the_next_is_there(hasty: Host) -> None:
+    """Its FIN would say that the path works, and that who is not back in no time is gone."""
+    with Proxy(hasty, Once()) as proxy, started(hasty, proxy, "read x; exit 7") as client:
+        proxy.deafen()
+        hasty.wait_for("rexec-server: resumed ")
+        assert b": connection lost: no answer for " in client.communicate(b"\n", PATIENCE)[1]
+        assert client.returncode == 7
+    assert hasty.count("rexec-server: (parked|gave-up) ") == 0
+
+
+def test_a_silent_connection_is_not_ended_in_an_event_loop_either(hasty: Host) -> None:
+    async def main() -> None:
+        async with await rexec.connect_async(proxy.address, home=hasty.home) as host:
+            process = await host.popen(["sh", "-c", "echo here; read x; exit 7"])
+            assert await process.stdout.readline() == b"here\n"
+            proxy.deafen()
+            await asyncio.to_thread(hasty.wait_for, "rexec-server: resumed ")
+            await process.stdin.write(b"\n")
+            assert (await process.wait()).exit_code == 7
+        assert hasty.count("rexec-server: (parked|gave-up) ") == 0
+
+    with Proxy(hasty, Once()) as proxy:
+        asyncio.run(main())
+
+
 def test_no_command_is_started_twice(place: Host, tmp_path: Path) -> None:
     """protocol.md 10: exactly once, wherever the connection is cut around the start of a command."""
     for number, after in enumerate((2_000, 1_200, 1_000, 900, 800, 700, 600, 400)):
