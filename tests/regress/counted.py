@@ -15,15 +15,18 @@ from collections import Counter
 from rexec.cli.server import main
 
 
+BLOCKS = "blocks"  # of memory, of all kinds of objects
+
+
 def held() -> dict[str, int]:
-    """Count the objects of our own classes in this process."""
+    """Count the objects of our own classes in this process, and the blocks of memory that are in use."""
     gc.collect()
     kinds: Counter[str] = Counter()
     for found in gc.get_objects():
         kind = type(found)
         if kind.__module__.startswith("rexec."):
             kinds[f"{kind.__module__.removeprefix('rexec.')}.{kind.__name__}"] += 1
-    return dict(sorted(kinds.items()))
+    return {BLOCKS: sys.getallocatedblocks(), **dict(sorted(kinds.items()))}
 
 
 def tell(*_: object) -> None:

@@ -30,7 +30,7 @@ from pathlib import Path
 import rexec
 from rexec.errors import RexecError
 from tests.regress.conftest import RULES, Host, descriptors_of, resident_kib, wait_until
-from tests.regress.counted import held
+from tests.regress.counted import BLOCKS, held
 from tests.regress.test_nothing_left_behind import children_of, sleepers
 
 COUNTED = str(Path(__file__).with_name("counted.py"))
@@ -242,6 +242,8 @@ class State:
             name: held() if pid == os.getpid() else host.held(pid) for name, pid in self.pids.items()
         }
 
+        self.blocks = {name: found.pop(BLOCKS) for name, found in self.objects.items()}
+
     def grown(self, before: State) -> list[str]:
         """Say what there is more of than before; memory is told, and not judged, here."""
         found = []
@@ -261,6 +263,7 @@ class State:
             f"{name}: descriptors {before.descriptors[name]} -> {self.descriptors[name]}, "
             f"threads {before.threads[name]} -> {self.threads[name]}, "
             f"memory {before.memory[name] / 1024:.1f} -> {self.memory[name] / 1024:.1f} MiB, "
+            f"blocks {before.blocks[name]} -> {self.blocks[name]}, "
             f"objects {sum(before.objects[name].values())} -> {sum(self.objects[name].values())}"
             for name in self.pids
         ]

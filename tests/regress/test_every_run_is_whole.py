@@ -11,7 +11,8 @@ WHOLE = b"".join(b"%d\n" % number for number in range(1, LAST + 1))
 
 
 def test_500_runs_of_a_long_seq_are_whole(shared_host: Host) -> None:
-    """security.md, Processes: "Exit seen before the last output: 500 runs of a long `seq`"."""
+    """security.md, Processes: "Exit seen before the last output: 500 runs of a long `seq`, every one
+    whole"."""
     lines = [[shared_host.address, "seq", str(LAST)]] * RUNS
     assert all(done == Done(0, WHOLE, b"") for done in forked(lines, shared_host.environment()))
 

@@ -121,7 +121,7 @@ def test_ctrl_c_ends_the_loop_of_a_shell_unless_the_command_handled_it(
 
 
 def test_a_second_interrupt_ends_the_client(host: Host) -> None:
-    """cli.md: "a second INT within 2 s ends the client"."""
+    """cli.md: "a second INT within 2 s ends the client"; security.md, People's terminals: "Ctrl-C twice"."""
     client, leader = begin(host)
     with client:
         assert client.stdout is not None

@@ -36,7 +36,8 @@ def test_each_line_arrives_when_it_was_typed(shared_host: Host) -> None:
 
 @pytest.mark.parametrize("program", [("true",), ("sh", "-c", "sleep 0.2; exit 3"), ("head", "-c", "10")])
 def test_a_flood_that_nobody_reads_ends_with_the_command(shared_host: Host, program: tuple[str, ...]) -> None:
-    """security.md, Processes: "A program that never reads stdin while stdin floods: it ends"."""
+    """security.md, Processes: "A program that never reads stdin while stdin floods: it ends, the client
+    ends"."""
     with (
         subprocess.Popen(FLOOD, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as flood,
         shared_host.popen(*program, stdin=flood.stdout) as client,

@@ -9,7 +9,8 @@ from tests.regress.conftest import Host, processes_of, wait_until
 
 
 def test_yes_into_head_ends_both_sides(host: Host) -> None:
-    """cli.md: "stdout closed early: the client ends by SIGPIPE and the remote group is ended"."""
+    """security.md, People's terminals: "stdout closed early"; cli.md: "the client ends by SIGPIPE and the
+    remote group is ended"."""
     with host.popen("yes") as client:
         assert client.stdout is not None
         with subprocess.Popen(["head", "-1"], stdin=client.stdout, stdout=subprocess.PIPE) as head:

@@ -244,7 +244,7 @@ STAGES = {
 
 def test_who_proves_nothing_in_time_is_shown_out_and_others_work(hasty: Target) -> None:
     """security.md, Protocol: "Silent sockets, ... half a frame for ever: one deadline for all that
-    precedes authentication; others get in meanwhile"."""
+    precedes authentication; others get in meanwhile"; "short grace"."""
     silent = [connect(hasty) for _ in range(20)]  # not even a handshake
     half = connect(hasty)
     half.sendall(BARE["half a ClientHello"])
