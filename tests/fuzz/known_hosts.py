@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from rexec.auth.keys import PublicKey
 from rexec.auth.known import Known, Trust, known_line, parse_known, verdict
 from rexec.auth.patterns import matches
 from rexec.errors import ConfigError
@@ -52,23 +53,24 @@ def try_it(data: bytes) -> None:
         return
     lines = text.split("\n")
     backwards = read("\n".join(reversed(lines)))
+    alone = [one for line in lines if isinstance(one := read(line), Known)]
     for host, port in PLACES:
         for key in KEYS:
             said = verdict(found, host, port, key)
             assert isinstance(backwards, Known)
             assert verdict(backwards, host, port, key).trust is said.trust, "the order of lines decides"
-            assert said.trust is _reckoned(lines, host, port, key)
+            assert said.trust is _reckoned(alone, host, port, key)
             assert all(key.line().split()[1] in lines[n - 1] for n in said.lines) or (
                 said.trust is Trust.CHANGED
             )
     _goes_on(text, found)
 
 
-def _reckoned(lines: list[str], host: str, port: int | None, key: object) -> Trust:
+def _reckoned(alone: list[Known], host: str, port: int | None, key: PublicKey) -> Trust:
     """Say what is to be thought of a key, from what each line alone says."""
-    alone = [verdict(one, host, port, key).trust for line in lines if isinstance(one := read(line), Known)]  # type: ignore[arg-type]
+    said = [verdict(one, host, port, key).trust for one in alone]
     for trust in (Trust.REVOKED, Trust.MATCH, Trust.CHANGED):
-        if trust in alone:
+        if trust in said:
             return trust
     return Trust.NEW
 

@@ -14,7 +14,6 @@ from collections import Counter
 
 from rexec.cli.server import main
 
-
 BLOCKS = "blocks"  # of memory, of all kinds of objects
 
 
