@@ -12,7 +12,6 @@ import fcntl
 import os
 import resource
 import signal
-import socket
 import stat
 import struct
 import termios
@@ -21,13 +20,14 @@ from typing import NamedTuple
 
 from rexec.policy.request import bytes_of
 from rexec.process import account
-from rexec.process.descriptors import AS_GIVEN
+from rexec.process.descriptors import AS_GIVEN, close_all_but
 from rexec.process.orphans import seal
 from rexec.process.places import Astray, open_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from mmap import mmap
     from typing import NoReturn
 
     from rexec.policy.grant import Fence, Limits
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 REPORT = struct.Struct("!iB")  # errno and stage
 _FIRST_FREE = 3  # descriptor behind the streams
-_LAST = 0x7FFFFFFF
 _SCRIPT = b"#!"
 _OF_LIBRARY = (32, 33)  # signals that the C library keeps for itself
 
@@ -56,13 +55,20 @@ class Stage(IntEnum):
     SWAPPED = 7  # the program is another one than its digest says
 
 
+class Line(NamedTuple):
+    """The child's end of the line to who is asked about its calls, or -1, and what a reporter counts in."""
+
+    runner: int = -1
+    shared: mmap | None = None
+
+
 class Ends(NamedTuple):
-    """The descriptors that a child gets: its streams, its end of the report, and of the handover or -1."""
+    """The descriptors that a child gets: its streams, its end of the report, and of the line of a fence."""
 
     streams: tuple[int, int, int]
     is_terminal: bool
     report: int
-    handover: int
+    line: Line
 
 
 class Failed(Exception):
@@ -94,9 +100,10 @@ def _out_of_the_way(ends: Ends) -> Ends:
     """Give the descriptors numbers behind the streams, which are put in their places one by one."""
     moved = [
         end if end < 0 or end >= _FIRST_FREE else fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE)
-        for end in (*ends.streams, ends.report, ends.handover)
+        for end in (*ends.streams, ends.report, ends.line.runner)
     ]
-    return Ends((moved[0], moved[1], moved[2]), ends.is_terminal, moved[3], moved[4])
+    line = ends.line._replace(runner=moved[4])
+    return Ends((moved[0], moved[1], moved[2]), ends.is_terminal, moved[3], line)
 
 
 def _do_all(permit: Permit, ends: Ends, prepare: Prepare | None) -> None:
@@ -108,7 +115,7 @@ def _do_all(permit: Permit, ends: Ends, prepare: Prepare | None) -> None:
     _step(Stage.ACCOUNT, lambda: _change_account(permit, ends))
     os.umask(permit.umask)
     _enter_directory(permit)
-    _close_all_but(ends.report, ends.handover, program)
+    close_all_but(_FIRST_FREE, (ends.report, ends.line.runner, program))
     if prepare is not None:
         _do_instead(permit, ends, prepare)
     _step(Stage.FENCE, lambda: _put_up_fence(permit, ends))
@@ -116,7 +123,7 @@ def _do_all(permit: Permit, ends: Ends, prepare: Prepare | None) -> None:
     environment = {bytes_of(name): bytes_of(value) for name, value in permit.env}
     target = bytes_of(permit.path) if program < 0 else program
     _step(Stage.LIMITS, AS_GIVEN.restore)
-    _step(Stage.LIMITS, lambda: set_limits(permit.grant.limits))
+    _step(Stage.LIMITS, lambda: set_limits(permit.grant.limits, beside=_tasks_beside(permit)))
     os.execve(target, arguments, environment)  # noqa: S606 - the permit's own program
 
 
@@ -203,33 +210,32 @@ def _enter_directory(permit: Permit) -> None:
         raise Failed(Stage.DIRECTORY, error.errno or errno.EIO) from None
 
 
-def _close_all_but(*kept: int) -> None:
-    first = _FIRST_FREE
-    for descriptor in sorted(kept):
-        if descriptor >= first:
-            os.closerange(first, descriptor)
-            first = descriptor + 1
-    os.closerange(first, _LAST)
-
-
 def _put_up_fence(permit: Permit, ends: Ends) -> None:
-    """Put up the fence where there is one, and hand the runner the end at which it is asked."""
-    if not permit.fence.is_asked_for:
-        return
-    from rexec.process import fence
+    """Put up the fence where there is one."""
+    if permit.fence.is_asked_for:
+        from rexec.process import fence
 
-    listener = fence.put_up(permit.fence, permit.path, os.ttyname(0) if ends.is_terminal else None)
-    if listener >= 0:
-        with socket.socket(fileno=ends.handover) as handover:
-            socket.send_fds(handover, [b"\0"], [listener])
-        os.close(listener)
+        fence.put_up(permit.fence, permit.path, os.ttyname(0) if ends.is_terminal else None, ends.line)
 
 
-def set_limits(limits: Limits) -> None:
-    """Lower the resource limits to what the rule says; none is ever raised."""
+def _tasks_beside(permit: Permit) -> int:
+    """Return how many tasks of ours the kernel counts among those of the program's account."""
+    if not permit.fence.confined:
+        return 0
+    from rexec.process import fence, reporter
+
+    return reporter.TASKS if fence.needs_reporter(permit.fence) else 0
+
+
+def set_limits(limits: Limits, *, beside: int = 0) -> None:
+    """Lower the resource limits to what the rule says; none is ever raised.
+
+    `beside` tasks of ours are of the same account, and take nothing away from what `procs` says.
+    """
     for name, kind in _KINDS.items():
         wanted = getattr(limits, name)
         if wanted is not None:
+            wanted += beside if name == "procs" else 0
             _, hard = resource.getrlimit(kind)
             soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
             last = soft + 1 if name == "cpu" and soft != hard else soft  # XCPU first, then KILL

@@ -11,9 +11,11 @@ import resource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from types import TracebackType
 
 _KIND = resource.RLIMIT_NOFILE
+_LAST = 0x7FFFFFFF
 
 
 class AsGiven:
@@ -60,3 +62,12 @@ class AsGiven:
 
 
 AS_GIVEN = AsGiven()
+
+
+def close_all_but(first: int, kept: Collection[int]) -> None:
+    """Close all descriptors of this process from a number on, but for those that are kept; -1 is none."""
+    for descriptor in sorted(kept):
+        if descriptor >= first:
+            os.closerange(first, descriptor)
+            first = descriptor + 1
+    os.closerange(first, _LAST)

@@ -104,7 +104,9 @@ def hold_files() -> bool:
         return False
     landlock.forgo_privileges()
     try:
-        landlock.Ruleset(landlock.known_rights(), scoped=True, no_tcp=True).enforce()
+        rules = landlock.Ruleset(landlock.known_rights(), scoped=True, no_tcp=True)
+        rules.enforce()
+        rules.close()
     except OSError:  # the sixteen that a process may have are used up
         return False
     return True

@@ -2,21 +2,28 @@
 
 What holds what: `noexec` and `net none` are a filter of system calls that asks the runner
 (`process.watch`); `confine` and what `exec-only` may start are Landlock. With `confine` too there is a
-filter, that asks nobody: Landlock does not keep the program from the limits of other processes. With
+filter: Landlock does not keep the program from the limits of other processes, and tells nobody what it
+refused. This one asks a reporter (`process.reporter`), which sees what Landlock is about to refuse. With
 `noexec` too there is a Landlock domain, if the kernel has it: it keeps the program from taking another
 process of the account by ptrace(2), which could start what it may not.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 from functools import cache
 
 from rexec.process import landlock, seccomp
 from rexec.process.interpreters import interpreters
+from rexec.process.trespass import Bounds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rexec.policy.grant import Fence
+    from rexec.process.become import Line
 
 LANDLOCK, SECCOMP = "landlock", "seccomp"
 
@@ -30,11 +37,15 @@ _NEEDED = (
         for name in ("lib", "lib32", "lib64")
     ),
     ("/etc/ld.so.cache", _READ),  # where the libraries are
+    ("/etc/locale.alias", _READ),  # in which words
+    ("/usr/share/locale", _READ),
     ("/etc/localtime", _READ),  # how times are shown
     ("/usr/share/zoneinfo", _READ),
     ("/dev/null", _USE | landlock.TRUNCATE),
     ("/dev/zero", _USE),
     ("/dev/full", _USE),
+    *((f"/sys/devices/system/cpu/{name}", _READ) for name in ("online", "possible")),  # what machine it is
+    *((f"/proc/{name}", _READ) for name in ("filesystems", "sys/vm/overcommit_memory")),
     ("/dev/random", landlock.READ_FILE),
     ("/dev/urandom", landlock.READ_FILE),
 )
@@ -56,22 +67,39 @@ def features() -> frozenset[str]:
 
 
 def needs_watch(fence: Fence) -> bool:
-    """Tell whether the runner will be asked about system calls."""
-    return SECCOMP in features() and (fence.noexec or fence.exec_only is not None or not fence.net)
+    """Tell whether somebody will be asked about system calls."""
+    if SECCOMP not in features():
+        return False
+    return fence.noexec or fence.exec_only is not None or not fence.net or needs_reporter(fence)
 
 
-def put_up(fence: Fence, program: str, terminal: str | None) -> int:
-    """Fence this process in; return the descriptor of the listener, or -1 where nobody listens.
+def needs_reporter(fence: Fence) -> bool:
+    """Tell whether it is a reporter that is asked, and not the runner."""
+    return fence.confined and features() == {LANDLOCK, SECCOMP}
+
+
+def put_up(fence: Fence, program: str, terminal: str | None, line: Line) -> None:
+    """Fence this process in, and hand the end at which it is asked to the runner or to a reporter.
 
     `program` may be started next; `terminal` is the name of the terminal, if any. Raises `OSError`.
     """
     landlock.forgo_privileges()
+    asked = line.runner
     if LANDLOCK in features():
-        _hold_files(fence, program, terminal)
+        asked = _hold_files(fence, program, terminal, line)
     if SECCOMP not in features():
-        return -1
+        return
     only_listed = fence.exec_only is not None
-    return seccomp.install(execs=fence.noexec or only_listed, only_listed=only_listed, sockets=not fence.net)
+    listener = seccomp.install(
+        execs=fence.noexec or only_listed,
+        only_listed=only_listed,
+        sockets=not fence.net,
+        files=needs_reporter(fence),
+    )
+    if listener >= 0:
+        with socket.socket(fileno=asked) as end:
+            socket.send_fds(end, [b"\0"], [listener])
+        os.close(listener)
 
 
 def hold(fence: Fence) -> None:
@@ -84,34 +112,51 @@ def hold(fence: Fence) -> None:
         for place in fence.rw:
             rules.allow(place, landlock.TO_READ | landlock.TO_WRITE)
         rules.enforce()
+        rules.close()
     if SECCOMP in features():
         seccomp.install(execs=False, only_listed=False, sockets=False)
 
 
-def _hold_files(fence: Fence, program: str, terminal: str | None) -> None:
-    """Give rights on files: all but EXECUTE where the rule confines no files, else what is named."""
-    starts = fence.noexec or fence.exec_only is not None
+def _hold_files(fence: Fence, program: str, terminal: str | None, line: Line) -> int:
+    """Give rights on files; return who is to be asked about calls: the runner, or a reporter, begun here.
+
+    The reporter stands behind the same rules, and the program behind them once more.
+    """
+    asked = line.runner
     if not fence.confined and fence.exec_only is None and landlock.version() < _RENAMES_SINCE:
-        return  # it could rename nothing from one directory to another
+        return asked  # it could rename nothing from one directory to another
     handled = landlock.known_rights() if fence.confined else landlock.EXECUTE | landlock.REFER
     rules = landlock.Ruleset(handled, scoped=fence.confined, no_tcp=not fence.net)
+    given = list(_given(fence, program, terminal))
+    for place, rights in given:
+        rules.allow(place, rights)
+    rules.enforce()
+    if needs_reporter(fence):
+        from rexec.process import reporter
+
+        asked = reporter.begin(fence, Bounds(given, handled & landlock.known_rights()), line)
+        rules.enforce()
+    rules.close()
+    return asked
+
+
+def _given(fence: Fence, program: str, terminal: str | None) -> Iterator[tuple[str, int]]:
+    """Give all places with the rights on them: all but EXECUTE where the rule confines no files."""
+    starts = 0 if fence.noexec or fence.exec_only is not None else landlock.EXECUTE
     if fence.confined:
-        _confine(rules, fence, terminal, landlock.TO_READ | (0 if starts else landlock.EXECUTE))
+        yield from _confine(fence, terminal, landlock.TO_READ | starts)
     else:
-        rules.allow("/", landlock.REFER | (0 if starts else landlock.EXECUTE))
+        yield "/", landlock.REFER | starts
     for listed in (program, *(fence.exec_only or ())):
         for place in (listed, *interpreters(listed)):
-            rules.allow(place, landlock.EXECUTE | landlock.READ_FILE)
-    rules.enforce()
+            yield place, landlock.EXECUTE | landlock.READ_FILE
 
 
-def _confine(rules: landlock.Ruleset, fence: Fence, terminal: str | None, reading: int) -> None:
-    for place, rights in _NEEDED:
-        rules.allow(place, rights)
+def _confine(fence: Fence, terminal: str | None, reading: int) -> Iterator[tuple[str, int]]:
+    yield from _NEEDED
     if terminal is not None:
-        for place, rights in (*_WITH_TERMINAL, (terminal, _TALK)):
-            rules.allow(place, rights)
+        yield from (*_WITH_TERMINAL, (terminal, _TALK))
     for place in fence.ro:
-        rules.allow(place, reading)
+        yield place, reading
     for place in fence.rw:
-        rules.allow(place, landlock.TO_READ | landlock.TO_WRITE)  # what it wrote is not started
+        yield place, landlock.TO_READ | landlock.TO_WRITE  # what it wrote is not started

@@ -21,7 +21,7 @@ REFER, TRUNCATE, IOCTL_DEV = (1 << bit for bit in range(13, 16))
 TO_READ = READ_FILE | READ_DIR
 TO_MAKE = MAKE_DIR | MAKE_REG | MAKE_SOCK | MAKE_FIFO | MAKE_SYM  # but no devices
 TO_WRITE = WRITE_FILE | TRUNCATE | TO_MAKE | REMOVE_DIR | REMOVE_FILE | REFER
-_OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV  # all others are rights of directories
+OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV  # all others are rights of directories
 _RIGHTS = {1: (1 << 13) - 1, 2: REFER, 3: TRUNCATE, 5: IOCTL_DEV}  # by the version that brought them
 _BIND_TCP, _CONNECT_TCP = 1, 2
 _ABSTRACT_SOCKETS, _SIGNALS = 1, 2
@@ -84,14 +84,19 @@ class Ruleset:
     def _add(self, descriptor: int, rights: int) -> None:
         rights &= self._handled
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            rights &= _OF_FILES
+            rights &= OF_FILES
         if rights:
             rule = struct.pack("=Qi", rights, descriptor)
             system_call(self._abi.landlock_add_rule, self._descriptor, _PATH_BENEATH, rule, 0)
 
     def enforce(self) -> None:
-        """Hold this process to the rules, for good; `forgo_privileges` comes before."""
+        """Hold this process to the rules, for good; `forgo_privileges` comes before.
+
+        Who does so twice is held by the same rules, and out of the reach of who did it once (ptrace(2)).
+        """
         system_call(self._abi.landlock_restrict_self, self._descriptor, 0)
+
+    def close(self) -> None:
         os.close(self._descriptor)
 
 

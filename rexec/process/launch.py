@@ -17,7 +17,7 @@ from rexec.policy.request import bytes_of
 from rexec.policy.wording import shown
 from rexec.process import become
 from rexec.process.account import is_ours
-from rexec.process.become import Ends, Stage
+from rexec.process.become import Ends, Line, Stage
 from rexec.process.child import Child, NotStarted, astray, open_streams, why_not
 from rexec.process.orphans import send
 from rexec.process.pty import open_terminal
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from rexec.policy.rules import Permit
     from rexec.process.become import Prepare
+    from rexec.process.reports import Reports
     from rexec.process.watch import Watch
     from rexec.protocol.frames import Pty
 
@@ -53,7 +54,7 @@ class Launch:
     __slots__ = ("_permit", "_streams", "error", "fence", "pid")
 
     def __init__(
-        self, permit: Permit, pid: int, error: int, streams: tuple[int, ...], fence: Watch | None
+        self, permit: Permit, pid: int, error: int, streams: tuple[int, ...], fence: Watch | Reports | None
     ) -> None:
         self._permit = permit
         self._streams = streams
@@ -109,9 +110,9 @@ def _fork(
     reading, writing = os.pipe2(os.O_CLOEXEC)
     ours.append(reading)
     theirs.append(writing)
-    watch, handover = _open_watch(permit) if prepare is None else (None, -1)
-    if handover >= 0:
-        theirs.append(handover)
+    watch, end = _open_watch(permit) if prepare is None else (None, -1)
+    if end >= 0:
+        theirs.append(end)
     try:
         pid = os.fork()
     except OSError:
@@ -120,14 +121,15 @@ def _fork(
         raise
     if not pid:
         used = (theirs[0],) * 3 if terminal is not None else (theirs[0], theirs[1], theirs[2])
-        become.become(permit, Ends(used, terminal is not None, writing, handover), prepare)
+        line = Line(end, watch.shared if watch is not None else None)
+        become.become(permit, Ends(used, terminal is not None, writing, line), prepare)
     if watch is not None:
         watch.expect(pid)
     return Launch(permit, pid, reading, streams, watch)
 
 
-def _open_watch(permit: Permit) -> tuple[Watch | None, int]:
-    """Return the watch over a fence and the child's end of the socket by which it gets to it, or -1."""
+def _open_watch(permit: Permit) -> tuple[Watch | Reports | None, int]:
+    """Return the watch over a fence and the child's end of the line to it, or -1."""
     if not permit.fence.is_asked_for:
         return None, -1
     from rexec.process import fence  # what it needs is loaded for the first command that has one
@@ -135,8 +137,13 @@ def _open_watch(permit: Permit) -> tuple[Watch | None, int]:
 
     if not fence.needs_watch(permit.fence):
         return None, -1
-    mine, other = socket.socketpair()
+    mine, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
+        if fence.needs_reporter(permit.fence):
+            from rexec.process import reporter  # noqa: F401 - the child can load nothing any more
+            from rexec.process.reports import Reports
+
+            return Reports(mine), other.detach()
         return Watch(permit, mine), other.detach()
     except OSError:
         mine.close()

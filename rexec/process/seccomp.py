@@ -17,6 +17,7 @@ import os
 import struct
 from typing import NamedTuple
 
+from rexec.process import filecalls
 from rexec.process.abi import native, system_call
 
 TYPE_CHECKING = False
@@ -61,17 +62,18 @@ def _release() -> tuple[int, ...]:
     return int(first), int("".join(filter(str.isdigit, second)) or 0)
 
 
-def install(*, execs: bool, only_listed: bool, sockets: bool) -> int:
+def install(*, execs: bool, only_listed: bool, sockets: bool, files: bool = False) -> int:
     """Filter this process and all that it starts, for good; return the listener's descriptor, or -1.
 
-    `execs`: the runner is asked about every start of a program; `only_listed`: it will let some through,
-    so that programs must have a name; `sockets`: there are to be none. Where neither is asked for, nobody
-    listens. The limits of other processes are out of reach in any case. Raises `OSError`.
+    `execs`: whoever listens is asked about every start of a program; `only_listed`: some are let through,
+    so that programs must have a name; `sockets`: there are to be none; `files`: about every call that names
+    a file. Where none of it is asked for, nobody listens. The limits of other processes are out of reach in
+    any case. Raises `OSError`.
     """
     abi = native()
     assert abi is not None
-    program = _filter(abi, execs, only_listed, sockets)
-    if not execs and not sockets:
+    program = _filter(abi, execs, only_listed, sockets, files)
+    if not execs and not sockets and not files:
         _set(abi, program, 0)
         return -1
     try:
@@ -124,7 +126,7 @@ def _judged(call: Call) -> Program:
 # --- the program, put together from its end -------------------------------------------------------
 
 
-def _filter(abi: Abi, execs: bool, only_listed: bool, sockets: bool) -> Program:
+def _filter(abi: Abi, execs: bool, only_listed: bool, sockets: bool, files: bool) -> Program:
     return [
         _load(_ARCH),
         *_when(abi.foreign.arch, [_load(_NUMBER), *_strangers(abi.foreign.execs, execs)]),
@@ -135,6 +137,7 @@ def _filter(abi: Abi, execs: bool, only_listed: bool, sockets: bool) -> Program:
         *(_executions(abi) if execs else []),
         *(_nameless_programs(abi) if only_listed else []),
         *(_sockets(abi) if sockets else []),
+        *(_files(abi) if files else []),
         (_RETURN, 0, 0, _ALLOW),
     ]
 
@@ -183,6 +186,17 @@ def _sockets(abi: Abi) -> Program:
         *_when(abi.socket, ask),
         *_when(abi.socketpair, [*pair, _refuse(errno.EACCES)]),
     ]
+
+
+def _files(abi: Abi) -> Program:
+    """Ask about calls that name files; refuse what would hide a name, or give it another meaning."""
+    which = 0 if abi.alias_bit else 1
+    program = _when(abi.io_uring_setup, [_refuse(errno.ENOSYS)])
+    for numbers in filecalls.ROOTS.values():
+        program += _when(numbers[which], [_refuse(errno.EPERM)])
+    for number in filecalls.by_number(which):
+        program += _when(number, [_ASK])
+    return program
 
 
 _ASK: Instruction = (_RETURN, 0, 0, _NOTIFY)

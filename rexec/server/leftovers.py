@@ -25,6 +25,7 @@ class Leftovers:
         self._orphanage = Orphanage()
         self._leaders: dict[int, Mark] = {}  # pid -> mark; not reaped yet
         self._kept: set[Mark] = set()  # marks of ended commands whose orphans may stay
+        self._leaving: set[int] = set()  # who is to be reaped by somebody, soon
 
     def close(self) -> None:
         self._orphanage.close()
@@ -41,6 +42,13 @@ class Leftovers:
         """Note that a leader is reaped."""
         self._leaders.pop(pid, None)
 
+    def dismiss(self, pid: int, *, keep: bool) -> None:
+        """Count one that began with a command among its orphans, and kill it unless those may stay."""
+        self.forget(pid)
+        self._leaving.add(pid)
+        if not keep:
+            send(pid, signal.SIGKILL)
+
     def keep(self, mark: Mark) -> None:
         """Let those who bear a mark outlive their command."""
         self._kept.add(mark)
@@ -48,7 +56,7 @@ class Leftovers:
     @property
     def is_waiting(self) -> bool:
         """Whether somebody may come or go who is to be looked after."""
-        return bool(self._leaders or self._kept)
+        return bool(self._leaders or self._kept or self._leaving)
 
     def of(self, mark: Mark) -> list[int]:
         """List the living orphans that end with a command: its own, and those that are nobody's."""
@@ -75,7 +83,9 @@ class Leftovers:
         """Reap the dead, end those who are nobody's, forget the marks that nobody bears any more."""
         living = self._living()
         seen = set()
-        for pid in self._alive():
+        alive = self._alive()
+        self._leaving.intersection_update(alive)
+        for pid in alive:
             mark = mark_of(pid)
             seen.add(mark)
             if mark not in living:

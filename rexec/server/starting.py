@@ -116,7 +116,7 @@ class Starting:
         self._selector.register(launch.error, selectors.EVENT_READ, pending)
         if launch.fence is not None:
             pending.watcher = Watcher(
-                self._selector, self._link, self._log, self._evidence, pending, launch.fence
+                self._selector, self._link, self._log, self._evidence, pending, launch.fence, self._leftovers
             )
 
     def launched(self, pending: Pending) -> None:

@@ -224,12 +224,14 @@ class Supervisor:
         if job.cause is not None and not job.killed and self._warn(job):
             self._after(RECHECK, job, self._finish)
             return  # they have until the KILL that is already on its timer
-        if job.permit.background_keep and job.cause is None:
+        stays = job.permit.background_keep and job.cause is None
+        if job.watcher is not None:
+            job.watcher.close(keep=stays)
+            job.watcher = None
+        if stays:
             self._leftovers.keep(job.mark)
         elif not self._sweep(job):
             return
-        if job.watcher is not None:
-            job.watcher.close()
         del self._jobs[job.number]
         self._tally.over(job.permit)
         self._tidy()

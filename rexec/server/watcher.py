@@ -1,6 +1,7 @@
 """What is told of a command that tries to leave its fence: to the log, to the audit, to its user.
 
-A program may try in a loop. The first attempts are told one by one, the rest is counted.
+A program may try in a loop. The first attempts are told one by one, the rest is counted. Where a reporter
+sees them, that one ends with the command, as do the orphans that it counts among, but not before.
 """
 
 from __future__ import annotations
@@ -13,17 +14,23 @@ from rexec.server import orders
 
 if TYPE_CHECKING:
     from rexec.audit.log import Log
-    from rexec.process.watch import Escape, Watch
+    from rexec.process.reports import Reports
+    from rexec.process.starts import Escape
+    from rexec.process.watch import Watch
     from rexec.server.evidence import Evidence
+    from rexec.server.leftovers import Leftovers
     from rexec.server.ordersocket import OrderSocket
     from rexec.server.starting import Pending
+
+_HAD = ("net none", "confine")
 
 
 class Watcher:
     """The watch over one fenced command; the listener hears of it when it knows the command."""
 
     __slots__ = (
-        "_evidence", "_is_over", "_link", "_log", "_of", "_selector", "_waiting", "_watch", "attempts",
+        "_evidence", "_is_over", "_leftovers", "_link", "_log", "_of", "_reporter", "_selector", "_waiting",
+        "_watch", "attempts",
     )  # fmt: skip
 
     def __init__(
@@ -33,7 +40,8 @@ class Watcher:
         log: Log,
         evidence: Evidence,
         of: Pending,
-        watch: Watch,
+        watch: Watch | Reports,
+        leftovers: Leftovers,
     ) -> None:
         self._selector = selector
         self._link = link
@@ -41,6 +49,8 @@ class Watcher:
         self._evidence = evidence
         self._of = of
         self._watch = watch
+        self._leftovers = leftovers
+        self._reporter = 0
         self._waiting: list[str] | None = []
         self.attempts = 0
         self._is_over = False
@@ -48,11 +58,17 @@ class Watcher:
 
     def attend(self) -> None:
         """Answer the program, and tell what was refused."""
-        for escape in () if self._is_over else self._watch.attend():  # its end may come with its last word
+        if self._is_over:  # its end may come with its last word
+            return
+        for escape in self._watch.attend():
             self.attempts += 1
             if self.attempts <= ESCAPES_TOLD:
-                self._write(path=escape.path, option=escape.option)
+                act = {"act": escape.act} if escape.act else {}
+                self._write(path=escape.path, option=escape.option, **act)
                 self._tell(f"{self._rule} {_words(escape)}")
+        if self._watch.reporter and not self._reporter:
+            self._reporter = self._watch.reporter
+            self._leftovers.begin(self._reporter, self._of.mark)
 
     def announce(self) -> None:
         """Tell what was refused before the listener knew of the command."""
@@ -60,12 +76,18 @@ class Watcher:
         for text in waiting:
             self._tell(text)
 
-    def close(self) -> None:
-        """Stop answering: whatever is left behind the fence can start nothing any more."""
+    def close(self, *, keep: bool = False) -> None:
+        """Stop answering: whatever is left behind the fence can start nothing any more.
+
+        `keep`: it may go on to use its files, and its reporter with it.
+        """
+        self.attend()  # what was refused before the end was told before it
         self._is_over = True
         self._selector.unregister(self._watch.fd)
+        more = max(self.attempts - ESCAPES_TOLD, 0) + self._watch.untold
         self._watch.close()
-        more = self.attempts - ESCAPES_TOLD
+        if self._reporter:
+            self._leftovers.dismiss(self._reporter, keep=keep)
         if more > 0:
             self._write(more=more)
             self._tell(f"{self._rule} refused {more:,} more attempts")
@@ -87,4 +109,4 @@ class Watcher:
 
 
 def _words(escape: Escape) -> str:
-    return f"{'has' if escape.option == 'net none' else 'is'} {escape}"
+    return f"{'has' if escape.option in _HAD else 'is'} {escape}"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rexec.policy.rules import Permit
 from rexec.process.child import Child, NotStarted
 from rexec.process.launch import Launch, begin
-from rexec.process.watch import Escape
+from rexec.process.starts import Escape
 from rexec.protocol.frames import Pty
 from tests.process.test_child import permit_of
 

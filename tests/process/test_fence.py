@@ -403,7 +403,8 @@ def test_without_net_there_is_no_socket(code: str, answer: str) -> None:
 def test_an_attempt_to_open_a_socket_is_seen() -> None:
     code = "import socket\n" + CATCH.format("socket.socket()") + "\n" + CATCH.format("socket.socket(1)")
     found = run(*python(f"confine net none ro {sys.base_prefix}", code))
-    assert found.attempts == ["net none: a socket (AF_INET) was not opened"]  # local ones are tried by glibc
+    sockets = [attempt for attempt in found.attempts if "socket" in attempt]
+    assert sockets == ["net none: a socket (AF_INET) was not opened"]  # local ones are tried by glibc
 
 
 def test_rings_that_make_sockets_are_not_there() -> None:
@@ -422,7 +423,8 @@ def test_a_fence_is_asked_for_by_what_it_holds() -> None:
     assert not Fence(best_effort=True).is_asked_for
     for asked in (Fence(noexec=True), Fence(exec_only=()), Fence(confined=True), Fence(net=False)):
         assert asked.is_asked_for
-        assert fence.needs_watch(asked) == (not asked.confined)
+        assert fence.needs_watch(asked)
+        assert fence.needs_reporter(asked) == asked.confined
 
 
 def test_no_descriptor_is_left_behind() -> None:

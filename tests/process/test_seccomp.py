@@ -23,7 +23,9 @@ def answer(machine: abi.Abi, options: dict[str, bool], arch: int, number: int, *
     """Run a filter as the kernel does (linux/filter.h): what it returns for one call."""
     given = [*arguments, *[0] * (6 - len(arguments))]
     data = struct.pack("=IIQ6Q", number & 0xFFFFFFFF, arch, 0, *given)
-    program = seccomp._filter(machine, options["execs"], options["only_listed"], options["sockets"])
+    program = seccomp._filter(
+        machine, options["execs"], options["only_listed"], options["sockets"], options.get("files", False)
+    )
     at = word = 0
     while True:
         code, when_true, when_false, value = program[at]

@@ -10,10 +10,11 @@ import time
 
 import pytest
 
-from rexec.process import watch
+from rexec.process import starts, watch
 from rexec.process.child import Child
 from rexec.process.launch import Launch, begin
-from rexec.process.watch import Escape, Watch
+from rexec.process.starts import Escape
+from rexec.process.watch import Watch
 from tests.process.launching import _launched, end, run
 from tests.process.test_child import permit_of
 
@@ -118,5 +119,5 @@ def test_a_long_path_is_read_across_pages() -> None:
 
 
 def test_families_without_a_name_have_a_number() -> None:
-    assert watch._family(2) == "AF_INET"
-    assert watch._family(1 << 32 | 200) == "family 200"
+    assert starts._family(2) == "AF_INET"
+    assert starts._family(1 << 32 | 200) == "family 200"

@@ -11,8 +11,9 @@ import pytest
 from rexec.audit.log import Log
 from rexec.limits import ESCAPES_TOLD
 from rexec.policy.rules import Permit
-from rexec.process.watch import Escape
+from rexec.process.starts import Escape
 from rexec.server.evidence import Evidence
+from rexec.server.leftovers import Leftovers
 from rexec.server.orders import Escaped, Message
 from rexec.server.starting import Pending
 from rexec.server.ticket import NO_TICKET
@@ -22,6 +23,8 @@ from tests.server.test_tally import permit
 
 class FakeWatch:
     """Answers with what the test put there."""
+
+    reporter = untold = 0
 
     def __init__(self) -> None:
         self.fd, self._other = os.pipe()
@@ -69,6 +72,7 @@ class Stage:
             Evidence(None, log),
             Pending(5, "alice", found, NO_TICKET, 77),
             self.watch,  # type: ignore[arg-type]
+            Leftovers(),
         )
 
     def tries(self, *paths: str, option: str = "noexec") -> None:

@@ -1,0 +1,118 @@
+"""Calls that wait for an answer, and the words in the memory of those who wait (seccomp_unotify(2)).
+
+What such a word says may be something else by the time the kernel reads it: nothing is let through
+because of it that must be refused.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import struct
+from typing import NamedTuple
+
+from rexec.process.seccomp import SIZES
+
+_NOTIFICATION = struct.Struct("=QIIiIQ6Q")  # id, pid, flags; number, arch, ip, six arguments
+_ANSWER = struct.Struct("=QqiI")  # id, value, error, flags
+_RECEIVE, _SEND, _IS_VALID = 0xC0502100, 0xC0182101, 0x40082102  # SECCOMP_IOCTL_NOTIF_*
+_SET_FLAGS, _SWITCH_AT_ONCE = 0x40082104, 1  # SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
+_LET_THROUGH = 1  # SECCOMP_USER_NOTIF_FLAG_CONTINUE
+_EMPTY = bytes(SIZES[0])  # the kernel wants it so
+PATH_MAX = 4096  # bytes that the kernel takes, with the NUL
+_PAGE = 4096
+_FIRST = 256  # bytes of the first look: most names are shorter
+_ADDRESS_MAX = 1 << 62  # no memory of a program is beyond it
+
+
+class Asked(NamedTuple):
+    """One system call that waits for an answer; the process is a thread, if there are more."""
+
+    id: int
+    pid: int
+    number: int
+    arch: int
+    arguments: tuple[int, ...]
+
+
+def receive(listener: int) -> Asked | None:
+    """Take the next call that waits; None: who asked is dead, or asks anew."""
+    data = bytearray(_EMPTY)
+    try:
+        fcntl.ioctl(listener, _RECEIVE, data, True)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EINTR):
+            return None
+        raise
+    id_, pid, _, number, arch, _, *arguments = _NOTIFICATION.unpack(data)
+    return Asked(id_, pid, number, arch, tuple(arguments))
+
+
+def answer(listener: int, asked: Asked, error: int) -> None:
+    """Refuse a call with an error, or let it through with 0; nothing where it no longer waits."""
+    data = _ANSWER.pack(asked.id, 0, -error, 0 if error else _LET_THROUGH)
+    try:
+        fcntl.ioctl(listener, _SEND, data)
+    except OSError as failure:
+        if failure.errno not in (errno.ENOENT, errno.EINPROGRESS):
+            raise
+
+
+def is_waiting(listener: int, asked: Asked) -> bool:
+    """Tell whether a call still waits, so that its number is still that of the same process."""
+    try:
+        fcntl.ioctl(listener, _IS_VALID, struct.pack("=Q", asked.id))
+    except OSError:
+        return False
+    return True
+
+
+def switch_at_once(listener: int) -> None:
+    """Let who asks and who answers take turns on one processor, where the kernel can (Linux 6.6)."""
+    try:
+        fcntl.ioctl(listener, _SET_FLAGS, _SWITCH_AT_ONCE)
+    except OSError:
+        pass
+
+
+class Memory:
+    """The memory of other processes of this account (process_vm_readv(2)); each look asks the kernel anew."""
+
+    def __init__(self) -> None:
+        self._data = bytearray(_PAGE)
+        self._local = (ctypes.c_ulong * 2)(ctypes.addressof(ctypes.c_char.from_buffer(self._data)), 0)
+        self._remote = (ctypes.c_ulong * 2)()
+        self._call = ctypes.CDLL(None, use_errno=True).process_vm_readv
+        self._call.restype = ctypes.c_ssize_t
+        self._call.argtypes = (ctypes.c_int, *((ctypes.c_void_p, ctypes.c_ulong) * 2), ctypes.c_ulong)
+
+    def word(self, pid: int, address: int) -> bytes:
+        """Return the word up to its NUL, as much as the kernel takes of one. Raises `OSError`."""
+        found = b""
+        while len(found) < PATH_MAX and address < _ADDRESS_MAX:
+            # not beyond the page: the next one may not be there
+            size = self._read(pid, address, min(_FIRST, _PAGE - address % _PAGE))
+            end = self._data.find(0, 0, size)
+            if end >= 0:
+                return found + self._data[:end]
+            found += self._data[:size]
+            address += size
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+
+    def block(self, pid: int, address: int, size: int) -> bytes:
+        """Return so many bytes, a page at most. Raises `OSError`."""
+        if self._read(pid, address, min(size, _PAGE)) < size:
+            raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+        return bytes(self._data[:size])
+
+    def _read(self, pid: int, address: int, size: int) -> int:
+        self._local[1] = size
+        self._remote[0] = address
+        self._remote[1] = size
+        found = int(self._call(pid, self._local, 1, self._remote, 1, 0))
+        if found <= 0:
+            number = ctypes.get_errno() or errno.EFAULT
+            raise OSError(number, os.strerror(number))
+        return found

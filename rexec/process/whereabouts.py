@@ -1,0 +1,119 @@
+"""Where a name leads that another process uses: found with its eyes, without opening anything (O_PATH).
+
+Its working directory and descriptors are had by /proc. A link that means something else to each process
+that follows it, such as /proc/self, is followed by hand. Nothing here blocks on a FIFO or wakes a device.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+import struct
+from functools import cache
+
+from rexec.process.abi import system_call
+
+_OPENAT2 = 437
+_NO_MAGIC = 2  # RESOLVE_NO_MAGICLINKS
+_LINKS_MAX = 40  # as the kernel
+_LOOK = os.O_PATH | os.O_CLOEXEC
+_HERE = -100  # AT_FDCWD
+_EITHER = 0xFFFFFFFF
+
+
+def named_from(pid: int, directory: int | None) -> bytes:
+    """Return where names of a process start that have no root: at a descriptor, or where it works."""
+    number = _HERE if directory is None else ctypes.c_int(directory & _EITHER).value
+    return b"/proc/%d/cwd" % pid if number == _HERE else b"/proc/%d/fd/%d" % (pid, number)
+
+
+def locate(
+    pid: int, directory: int | None, name: bytes, *, follow: bool, resolve: int = 0
+) -> tuple[bytes, int]:
+    """Return where a name leads, and a descriptor of it that the caller closes. Raises `OSError`."""
+    if not name:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    base = -1
+    if not name.startswith(b"/") or resolve:
+        base = os.open(named_from(pid, directory), _LOOK)
+    try:
+        found = _look(pid, base, name, follow, resolve)
+    finally:
+        if base >= 0:
+            os.close(base)
+    try:
+        return real(found), found
+    except OSError:
+        os.close(found)
+        raise
+
+
+def _look(pid: int, base: int, name: bytes, follow: bool, resolve: int) -> int:
+    how = _plain_how(follow) if not resolve else _how(follow, resolve)
+    try:
+        return system_call(_OPENAT2, base, name, how, len(how))
+    except OSError as error:
+        if error.errno != errno.ELOOP or resolve:
+            raise
+    return _walk(pid, base, name, follow)
+
+
+def _how(follow: bool, resolve: int) -> bytes:
+    """Return a struct open_how (openat2(2))."""
+    return struct.pack("=QQQ", _LOOK | (0 if follow else os.O_NOFOLLOW), 0, resolve | _NO_MAGIC)
+
+
+@cache
+def _plain_how(follow: bool) -> bytes:
+    return _how(follow, 0)
+
+
+def real(descriptor: int) -> bytes:
+    """Return the name of what is open; without a slash at its start it has none."""
+    return os.readlink(b"/proc/self/fd/%d" % descriptor)
+
+
+def _walk(pid: int, base: int, name: bytes, follow: bool) -> int:
+    """Go step by step, past links that mean something else to us; return a descriptor."""
+    here = os.dup(base) if base >= 0 else os.open(b"/", _LOOK)
+    left = [part for part in reversed(name.split(b"/")) if part not in (b"", b".")]
+    links = 0
+    try:
+        while left:
+            part = left.pop()
+            there = os.open(part, _LOOK | os.O_NOFOLLOW, dir_fd=here)
+            if not stat.S_ISLNK(os.fstat(there).st_mode) or not (follow or left):
+                os.close(here)
+                here = there
+                continue
+            links += 1
+            target = _target(pid, here, there, part)
+            os.close(there)
+            if links > _LINKS_MAX:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            if target is None:
+                there = os.open(part, _LOOK, dir_fd=here)
+                os.close(here)
+                here = there
+                continue
+            left += [step for step in reversed(target.split(b"/")) if step not in (b"", b".")]
+            if target.startswith(b"/"):
+                os.close(here)
+                here = -1
+                here = os.open(b"/", _LOOK)
+    except OSError:
+        if here >= 0:
+            os.close(here)
+        raise
+    return here
+
+
+def _target(pid: int, above: int, link: int, name: bytes) -> bytes | None:
+    """Return where a link leads for a process; None: the kernel alone can follow it."""
+    if os.fstat(link).st_dev == os.stat(b"/proc").st_dev:
+        if name not in (b"self", b"thread-self") or real(above) != b"/proc":
+            return None
+        return b"%d" % pid
+    return os.readlink(b"", dir_fd=link)
