@@ -76,6 +76,8 @@ UMASK = 0o022  # of every command that a rule does not say more about
 CHECK_PATIENCE = 5.0  # seconds that the disk has to show where a path leads, before the command is denied
 ESCAPE_PATIENCE = 0.2  # seconds to read what a fenced program wants; memory and a local disk take none
 REPORT_PATIENCE = 2.0  # seconds between looks at whether a reporter is held up by a memory or a disk
+SHORTCUTS_LAST = 1.0  # seconds that a reporter remembers where directories are ...
+SHORTCUTS_KEPT = 4_096  # ... and how many
 ESCAPES_TOLD = 10  # attempts of one command that are told one by one; of the rest, how many there were
 ESCAPES_AT_ONCE = 16  # calls of one fenced program answered before others have their turn
 

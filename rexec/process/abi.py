@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ctypes import CDLL, Array, c_char
+    from ctypes import CDLL, Array, _NamedFuncPointer, c_char
 
     Argument = int | bytes | Array[c_char] | None
 
@@ -44,6 +44,7 @@ class Abi(NamedTuple):
     landlock_restrict_self: int = 446
 
 
+_OPENAT2 = 437
 _X32 = 0x40000000
 _ABIS = {
     "x86_64": Abi(
@@ -75,6 +76,25 @@ def system_call(number: int, *arguments: Argument) -> int:
     passed = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
     found = int(_library().syscall(ctypes.c_long(number), *passed))
     return _checked(found, ctypes.get_errno())
+
+
+def open_how(directory: int, name: bytes, how: bytes) -> int:
+    """Call openat2(2), which has the same number on every machine. Raises `OSError`."""
+    import ctypes
+
+    found = _openat2()(_OPENAT2, directory, name, how, len(how))
+    return _checked(int(found), ctypes.get_errno() if found < 0 else 0)
+
+
+@cache
+def _openat2() -> _NamedFuncPointer:
+    """Prepare a call that is made often: a reporter makes one for every other file that is named."""
+    import ctypes
+
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    call.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_long)
+    call.restype = ctypes.c_long
+    return call
 
 
 def process_control(operation: int, value: int) -> None:

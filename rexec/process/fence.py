@@ -15,8 +15,8 @@ import socket
 from functools import cache
 
 from rexec.process import landlock, seccomp
+from rexec.process.bounds import Bounds
 from rexec.process.interpreters import interpreters
-from rexec.process.trespass import Bounds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def put_up(fence: Fence, program: str, terminal: str | None, line: Line) -> None
     )
     if listener >= 0:
         with socket.socket(fileno=asked) as end:
-            socket.send_fds(end, [b"\0"], [listener])
+            socket.send_fds(end, [b"\0"], [listener], socket.MSG_NOSIGNAL)
         os.close(listener)
 
 

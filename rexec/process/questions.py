@@ -46,8 +46,8 @@ def receive(listener: int) -> Asked | None:
         if error.errno in (errno.ENOENT, errno.EINTR):
             return None
         raise
-    id_, pid, _, number, arch, _, *arguments = _NOTIFICATION.unpack(data)
-    return Asked(id_, pid, number, arch, tuple(arguments))
+    found = _NOTIFICATION.unpack(data)
+    return Asked(found[0], found[1], found[3], found[4], found[6:])
 
 
 def answer(listener: int, asked: Asked, error: int) -> None:
@@ -84,6 +84,7 @@ class Memory:
         self._data = bytearray(_PAGE)
         self._local = (ctypes.c_ulong * 2)(ctypes.addressof(ctypes.c_char.from_buffer(self._data)), 0)
         self._remote = (ctypes.c_ulong * 2)()
+        self._places = ctypes.addressof(self._local), ctypes.addressof(self._remote)
         self._call = ctypes.CDLL(None, use_errno=True).process_vm_readv
         self._call.restype = ctypes.c_ssize_t
         self._call.argtypes = (ctypes.c_int, *((ctypes.c_void_p, ctypes.c_ulong) * 2), ctypes.c_ulong)
@@ -108,10 +109,10 @@ class Memory:
         return bytes(self._data[:size])
 
     def _read(self, pid: int, address: int, size: int) -> int:
-        self._local[1] = size
+        local, remote = self._places
+        self._local[1] = self._remote[1] = size
         self._remote[0] = address
-        self._remote[1] = size
-        found = int(self._call(pid, self._local, 1, self._remote, 1, 0))
+        found = int(self._call(pid, local, 1, remote, 1, 0))
         if found <= 0:
             number = ctypes.get_errno() or errno.EFAULT
             raise OSError(number, os.strerror(number))

@@ -24,14 +24,13 @@ import signal
 import socket
 
 from rexec.limits import ESCAPES_TOLD, REPORT_PATIENCE
-from rexec.policy.request import bytes_of
+from rexec.policy.request import bytes_of, text_of
 from rexec.process import questions
 from rexec.process.abi import process_control
 from rexec.process.descriptors import close_all_but
 from rexec.process.reports import ACTS, COUNT, HERE, OPTIONS, OVER, REPORT, TOLD
 from rexec.process.starts import REFUSED, Escape, Starts
 from rexec.process.trespass import Judge
-from rexec.text import neutral
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +39,8 @@ if TYPE_CHECKING:
 
     from rexec.policy.grant import Fence
     from rexec.process.become import Line
+    from rexec.process.bounds import Bounds
     from rexec.process.questions import Asked
-    from rexec.process.trespass import Bounds
 
 TASKS = 2  # threads: what a reporter adds to the processes of an account
 _NOT_DUMPABLE = 4  # PR_SET_DUMPABLE, with 0: nobody of this account reads its memory
@@ -155,7 +154,7 @@ class Reporter:
             return Escape(0, "", "confine") if error.errno in _HIDDEN and self._hides(asked) else None
         if found is None:
             return None
-        return Escape(asked.pid, neutral(os.fsdecode(found.path)), "confine", found.act)
+        return Escape(asked.pid, text_of(found.path), "confine", found.act)
 
     def _hides(self, asked: Asked) -> bool:
         """Tell whether a process does not let its memory be read."""
@@ -173,7 +172,7 @@ class Reporter:
             name = self._memory.word(asked.pid, address)
         except OSError:
             return REFUSED, b""
-        return self._starts.verdict(os.fsdecode(name)), name
+        return self._starts.verdict(text_of(name)), name
 
     def _tell(self, escape: Escape) -> None:
         """Tell the first attempts, and of files each once; count the others. It is told before the answer."""

@@ -16,23 +16,22 @@ from typing import NamedTuple
 from rexec.process import landlock
 from rexec.process.filecalls import by_number, column
 from rexec.process.interpreters import interpreters
-from rexec.process.questions import PATH_MAX
-from rexec.process.whereabouts import locate, real
+from rexec.process.shortcuts import Shortcuts
+from rexec.process.whereabouts import locate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
+    from rexec.process.bounds import Bounds
     from rexec.process.filecalls import FileCall
     from rexec.process.questions import Asked, Memory
 
-_LOOK = os.O_PATH | os.O_CLOEXEC
-_REMEMBERED = 4096  # directories whose rights are known
-_DEPTH = 512  # directories above one another that are looked at before something is told
 _OPEN_HOW = struct.Struct("=QQQ")
 _FOLLOW, _EMPTY_PATH = 0x400, 0x1000  # AT_SYMLINK_FOLLOW, AT_EMPTY_PATH
 _EXCHANGE = 2  # RENAME_EXCHANGE
 _AF_UNIX = 1
+_ADDRESS_MAX = 110  # bytes of a struct sockaddr_un
 _LINKS_MAX = 40
 _OF_ENTRY = {
     stat.S_IFDIR: landlock.MAKE_DIR,
@@ -42,6 +41,9 @@ _OF_ENTRY = {
     stat.S_IFIFO: landlock.MAKE_FIFO,
     stat.S_IFSOCK: landlock.MAKE_SOCK,
 }
+_MAKE_LINKS = ("symlink", "rename", "link")
+_REMOVE = landlock.REMOVE_DIR | landlock.REMOVE_FILE
+_MOVE = _REMOVE | landlock.TO_MAKE | landlock.REFER
 _READ, _WRITE = landlock.READ_FILE | landlock.READ_DIR, landlock.WRITE_FILE
 
 
@@ -60,86 +62,13 @@ class _Place(NamedTuple):
     name: bytes = b""
 
 
-class Bounds:
-    """What a rule gives: the rights on files and on all below directories, as Landlock holds them."""
-
-    def __init__(self, places: Iterable[tuple[str, int]], handled: int) -> None:
-        self._handled = handled
-        self._known: dict[bytes, int] = {}
-        self._trees: list[tuple[bytes, int]] = []
-        self._files: dict[bytes, int] = {}
-        self._inodes: dict[tuple[int, int], int] = {}
-        for place, rights in places:
-            self._note(place, rights & handled)
-
-    def _note(self, place: str, rights: int) -> None:
-        try:
-            descriptor = os.open(os.fsencode(place), _LOOK)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return
-        try:
-            found, path = os.fstat(descriptor), real(descriptor)
-        finally:
-            os.close(descriptor)
-        if stat.S_ISDIR(found.st_mode):
-            self._trees.append((path.rstrip(b"/") + b"/", rights))
-        else:
-            rights &= landlock.OF_FILES
-            self._files[path] = self._files.get(path, 0) | rights
-        key = found.st_dev, found.st_ino
-        self._inodes[key] = self._inodes.get(key, 0) | rights
-
-    def lacks(self, path: bytes, wanted: int) -> int:
-        """Return which rights a real path seems not to have."""
-        above = path[: path.rfind(b"/") + 1]
-        given = self._known.get(above)
-        if given is None:
-            given = 0
-            for tree, rights in self._trees:
-                if above.startswith(tree):
-                    given |= rights
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[above] = given
-        lacking = wanted & self._handled & ~given
-        if lacking:
-            lacking &= ~self._files.get(path, 0)
-            for tree, rights in self._trees:
-                if path + b"/" == tree:
-                    lacking &= ~rights
-        return lacking
-
-    def truly_lacks(self, path: bytes, descriptor: int, wanted: int) -> int:
-        """Look at what is open and at all directories above it, as the kernel: names change, files do not."""
-        found = os.fstat(descriptor)
-        lacking = wanted & self._handled & ~self._inodes.get((found.st_dev, found.st_ino), 0)
-        if stat.S_ISDIR(found.st_mode):
-            here = os.open(b"..", _LOOK, dir_fd=descriptor)
-        else:
-            here = os.open(os.path.dirname(path), _LOOK | os.O_NOFOLLOW)
-        try:
-            before = found.st_dev, found.st_ino
-            for _ in range(_DEPTH):
-                found = os.fstat(here)
-                key = found.st_dev, found.st_ino
-                lacking &= ~self._inodes.get(key, 0)
-                if not lacking or key == before:
-                    break
-                before = key
-                there = os.open(b"..", _LOOK, dir_fd=here)
-                os.close(here)
-                here = there
-        finally:
-            os.close(here)
-        return lacking
-
-
 class Judge:
     """Tells whether a call trespasses. It may be slow, and blocks where the disk or a memory does."""
 
     def __init__(self, bounds: Bounds, memory: Memory) -> None:
         self._bounds = bounds
         self._memory = memory
+        self._shortcuts = Shortcuts()
         self._calls = by_number(column())
         self._own = b"/proc/%d/" % os.getpid()
 
@@ -148,6 +77,8 @@ class Judge:
         call = self._calls.get(asked.number)
         if call is None:
             return None
+        if call.act in _MAKE_LINKS:
+            self._shortcuts.forget()
         judging: Callable[[Asked, FileCall], Trespass | None] = getattr(self, f"_{call.act}")
         return judging(asked, call)
 
@@ -178,6 +109,10 @@ class Judge:
         make = flags & os.O_CREAT and flags & os.O_TMPFILE != os.O_TMPFILE
         follow = not (flags & os.O_NOFOLLOW or (make and flags & os.O_EXCL))
         directory, name = self._name(asked, call, 0)
+        if not resolve and self._is_inside(
+            asked.pid, directory, name, wanted, follow=follow, make=bool(make)
+        ):
+            return None
         try:
             found = _Place(*locate(asked.pid, directory, name, follow=follow, resolve=resolve))
         except FileNotFoundError:
@@ -189,6 +124,18 @@ class Judge:
             os.close(found.descriptor)
             return None
         return self._touched(found, wanted, asked.pid)
+
+    def _is_inside(
+        self, pid: int, directory: int | None, name: bytes, wanted: int, *, follow: bool, make: bool
+    ) -> bool:
+        """Tell, for the price of one look at most, that there is nothing to tell."""
+        try:
+            path = self._shortcuts.path(pid, directory, name, follow=follow)
+        except FileNotFoundError:
+            return not make
+        if make:
+            wanted |= landlock.MAKE_REG
+        return path is not None and not self._bounds.lacks(path, wanted)
 
     def _truncate(self, asked: Asked, call: FileCall) -> Trespass | None:
         directory, name = self._name(asked, call, 0)
@@ -230,19 +177,25 @@ class Judge:
     # --- entries of directories ---------------------------------------------------------------
 
     def _remove(self, asked: Asked, call: FileCall) -> Trespass | None:
-        entry = self._entry(asked.pid, *self._name(asked, call, 0))
+        directory, name = self._name(asked, call, 0)
+        if self._is_inside(asked.pid, directory, name, _REMOVE, follow=False, make=False):
+            return None
+        entry = self._entry(asked.pid, directory, name)
         kind = _kind(entry)
         right = landlock.REMOVE_DIR if kind == stat.S_IFDIR else landlock.REMOVE_FILE
         return self._entered(entry, right if kind else 0, "remove")
 
     def _rename(self, asked: Asked, call: FileCall) -> Trespass | None:
-        old = self._entry(asked.pid, *self._name(asked, call, 0))
+        names = [self._name(asked, call, which) for which in (0, 1)]
+        if all(self._is_inside(asked.pid, *name, _MOVE, follow=False, make=False) for name in names):
+            return None
+        old = self._entry(asked.pid, *names[0])
         kind = _kind(old)
         leaving = landlock.REMOVE_DIR if kind == stat.S_IFDIR else landlock.REMOVE_FILE
         found = self._entered(old, leaving if kind else 0, "rename")
         if found is not None or not kind:
             return found
-        new = self._entry(asked.pid, *self._name(asked, call, 1))
+        new = self._entry(asked.pid, *names[1])
         wanted = _OF_ENTRY.get(kind, landlock.MAKE_REG)
         return self._entered(new, wanted, "rename")
 
@@ -277,7 +230,7 @@ class Judge:
 
     def _bind(self, asked: Asked, call: FileCall) -> Trespass | None:
         size = asked.arguments[call.more]
-        if not 2 < size <= PATH_MAX:
+        if not 2 < size <= _ADDRESS_MAX:
             return None
         data = self._memory.block(asked.pid, asked.arguments[1], size)
         name = data[2:].partition(b"\0")[0]
@@ -286,7 +239,10 @@ class Judge:
         return self._entered_anew(self._entry(asked.pid, None, name), landlock.MAKE_SOCK)
 
     def _made(self, asked: Asked, call: FileCall, right: int) -> Trespass | None:
-        return self._entered_anew(self._entry(asked.pid, *self._name(asked, call, 0)), right)
+        directory, name = self._name(asked, call, 0)
+        if self._is_inside(asked.pid, directory, name, right, follow=False, make=False):
+            return None
+        return self._entered_anew(self._entry(asked.pid, directory, name), right)
 
     def _entered_anew(self, entry: _Place, right: int) -> Trespass | None:
         return self._entered(entry, 0 if _kind(entry) else right, "make")
@@ -338,26 +294,27 @@ class Judge:
         directory, name = self._name(asked, call, 0)
         if not name and flags & _EMPTY_PATH and directory is not None:
             name, directory = b"/proc/%d/fd/%d" % (asked.pid, directory & 0xFFFFFFFF), None
-        path, descriptor = locate(asked.pid, directory, name, follow=True)
-        found = self._program(path, descriptor)
-        if found is None:
-            for program in interpreters(os.fsdecode(path)):
-                found = self._program(*locate(asked.pid, None, os.fsencode(program), follow=True))
-                if found is not None:
-                    break
-        return found
+        found = self._program(asked.pid, directory, name)
+        if not isinstance(found, bytes):
+            return found
+        for program in interpreters(os.fsdecode(found)):
+            found = self._program(asked.pid, None, os.fsencode(program))
+            if not isinstance(found, bytes):
+                return found
+        return None
 
-    def _program(self, path: bytes, descriptor: int) -> Trespass | None:
+    def _program(self, pid: int, directory: int | None, name: bytes) -> Trespass | bytes | None:
+        """Return the path of a program that may be started; None: it is none."""
+        path, descriptor = locate(pid, directory, name, follow=True)
         try:
-            if not path.startswith(b"/") or not self._bounds.lacks(path, landlock.EXECUTE):
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or not found.st_nlink or not _may(descriptor, os.X_OK):
                 return None
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode) or not os.fstat(descriptor).st_nlink:
-                return None
-            if not self._bounds.truly_lacks(path, descriptor, landlock.EXECUTE) or not _may(
-                descriptor, os.X_OK
+            if self._bounds.lacks(path, landlock.EXECUTE) and self._bounds.truly_lacks(
+                path, descriptor, landlock.EXECUTE
             ):
-                return None
-            return Trespass(path, "start")
+                return Trespass(path, "start")
+            return path
         finally:
             os.close(descriptor)
 

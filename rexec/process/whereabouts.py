@@ -6,40 +6,46 @@ that follows it, such as /proc/self, is followed by hand. Nothing here blocks on
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import stat
 import struct
 from functools import cache
 
-from rexec.process.abi import system_call
+from rexec.process.abi import open_how
 
-_OPENAT2 = 437
 _NO_MAGIC = 2  # RESOLVE_NO_MAGICLINKS
 _LINKS_MAX = 40  # as the kernel
-_LOOK = os.O_PATH | os.O_CLOEXEC
-_HERE = -100  # AT_FDCWD
+LOOK = os.O_PATH | os.O_CLOEXEC
 _EITHER = 0xFFFFFFFF
+_HERE = -100 & _EITHER  # AT_FDCWD; the kernel looks at the low half
 
 
 def named_from(pid: int, directory: int | None) -> bytes:
     """Return where names of a process start that have no root: at a descriptor, or where it works."""
-    number = _HERE if directory is None else ctypes.c_int(directory & _EITHER).value
+    number = _HERE if directory is None else directory & _EITHER
     return b"/proc/%d/cwd" % pid if number == _HERE else b"/proc/%d/fd/%d" % (pid, number)
 
 
 def locate(
-    pid: int, directory: int | None, name: bytes, *, follow: bool, resolve: int = 0
+    pid: int, directory: int | None, name: bytes, *, follow: bool, resolve: int = 0, magic: bool = True
 ) -> tuple[bytes, int]:
-    """Return where a name leads, and a descriptor of it that the caller closes. Raises `OSError`."""
+    """Return where a name leads, and a descriptor of it that the caller closes. Raises `OSError`.
+
+    Without `magic` a link that each process sees in its own way is an error.
+    """
     if not name:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     base = -1
     if not name.startswith(b"/") or resolve:
-        base = os.open(named_from(pid, directory), _LOOK)
+        base = os.open(named_from(pid, directory), LOOK)
     try:
-        found = _look(pid, base, name, follow, resolve)
+        try:
+            found = open_how(base, name, _how(follow, resolve) if resolve else _plain_how(follow))
+        except OSError as error:
+            if error.errno != errno.ELOOP or resolve or not magic:
+                raise
+            found = _walk(pid, base, name, follow)
     finally:
         if base >= 0:
             os.close(base)
@@ -50,19 +56,9 @@ def locate(
         raise
 
 
-def _look(pid: int, base: int, name: bytes, follow: bool, resolve: int) -> int:
-    how = _plain_how(follow) if not resolve else _how(follow, resolve)
-    try:
-        return system_call(_OPENAT2, base, name, how, len(how))
-    except OSError as error:
-        if error.errno != errno.ELOOP or resolve:
-            raise
-    return _walk(pid, base, name, follow)
-
-
 def _how(follow: bool, resolve: int) -> bytes:
     """Return a struct open_how (openat2(2))."""
-    return struct.pack("=QQQ", _LOOK | (0 if follow else os.O_NOFOLLOW), 0, resolve | _NO_MAGIC)
+    return struct.pack("=QQQ", LOOK | (0 if follow else os.O_NOFOLLOW), 0, resolve | _NO_MAGIC)
 
 
 @cache
@@ -77,13 +73,13 @@ def real(descriptor: int) -> bytes:
 
 def _walk(pid: int, base: int, name: bytes, follow: bool) -> int:
     """Go step by step, past links that mean something else to us; return a descriptor."""
-    here = os.dup(base) if base >= 0 else os.open(b"/", _LOOK)
+    here = os.dup(base) if base >= 0 else os.open(b"/", LOOK)
     left = [part for part in reversed(name.split(b"/")) if part not in (b"", b".")]
     links = 0
     try:
         while left:
             part = left.pop()
-            there = os.open(part, _LOOK | os.O_NOFOLLOW, dir_fd=here)
+            there = os.open(part, LOOK | os.O_NOFOLLOW, dir_fd=here)
             if not stat.S_ISLNK(os.fstat(there).st_mode) or not (follow or left):
                 os.close(here)
                 here = there
@@ -94,7 +90,7 @@ def _walk(pid: int, base: int, name: bytes, follow: bool) -> int:
             if links > _LINKS_MAX:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
             if target is None:
-                there = os.open(part, _LOOK, dir_fd=here)
+                there = os.open(part, LOOK, dir_fd=here)
                 os.close(here)
                 here = there
                 continue
@@ -102,7 +98,7 @@ def _walk(pid: int, base: int, name: bytes, follow: bool) -> int:
             if target.startswith(b"/"):
                 os.close(here)
                 here = -1
-                here = os.open(b"/", _LOOK)
+                here = os.open(b"/", LOOK)
     except OSError:
         if here >= 0:
             os.close(here)
