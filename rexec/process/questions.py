@@ -94,7 +94,8 @@ class Memory:
         found = b""
         while len(found) < PATH_MAX and address < _ADDRESS_MAX:
             # not beyond the page: the next one may not be there
-            size = self._read(pid, address, min(_FIRST, _PAGE - address % _PAGE))
+            size = min(_FIRST, _PAGE - address % _PAGE, PATH_MAX - len(found))
+            size = self._read(pid, address, size)
             end = self._data.find(0, 0, size)
             if end >= 0:
                 return found + self._data[:end]

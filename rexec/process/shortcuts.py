@@ -67,10 +67,8 @@ class Shortcuts:
                 return b""
             try:
                 real, descriptor = locate(0, None, name, follow=True, magic=False)
-            except OSError as error:
-                if error.errno == errno.ELOOP:  # a link of /proc, such as that to a root
-                    return b""
-                raise
+            except OSError:  # a link of /proc, such as that to a root; or it is not there
+                return b""
             os.close(descriptor)
             if real.startswith(b"/proc"):  # which differs for each that looks
                 return b""

@@ -70,7 +70,6 @@ class Judge:
         self._memory = memory
         self._shortcuts = Shortcuts()
         self._calls = by_number(column())
-        self._own = b"/proc/%d/" % os.getpid()
 
     def judge(self, asked: Asked) -> Trespass | None:
         """Return the trespass of a call; None: none, or nobody can know. `PermissionError`: of its memory."""
@@ -166,11 +165,9 @@ class Judge:
             os.close(descriptor)
 
     def _is_own(self, path: bytes, pid: int) -> bool:
-        """Tell whether a process looks at itself; by /proc/self, we saw ourselves instead."""
+        """Tell whether a process looks at itself, by its number or that of its first thread."""
         if not path.startswith(b"/proc/"):
             return False
-        if path.startswith((self._own, b"/proc/%d/" % pid)):
-            return True
         number = path.split(b"/")[2]
         return number.isdigit() and os.path.exists(b"/proc/%s/task/%d" % (number, pid))
 

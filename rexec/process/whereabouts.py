@@ -39,21 +39,36 @@ def locate(
     base = -1
     if not name.startswith(b"/") or resolve:
         base = os.open(named_from(pid, directory), LOOK)
+    found = -1
     try:
         try:
             found = open_how(base, name, _how(follow, resolve) if resolve else _plain_how(follow))
-        except OSError as error:
-            if error.errno != errno.ELOOP or resolve or not magic:
+            path = real(found)
+            is_ours = path.startswith(_own_process())
+        except OSError:
+            if resolve or not magic:
                 raise
+            is_ours = True  # perhaps it is there for the other process alone
+        if is_ours:
+            if found >= 0:
+                os.close(found)
+                found = -1
+            if not magic or resolve:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
             found = _walk(pid, base, name, follow)
+            path = real(found)
+    except OSError:
+        if found >= 0:
+            os.close(found)
+        raise
     finally:
         if base >= 0:
             os.close(base)
-    try:
-        return real(found), found
-    except OSError:
-        os.close(found)
-        raise
+    return path, found
+
+
+def _own_process() -> bytes:
+    return b"/proc/%d" % os.getpid()
 
 
 def _how(follow: bool, resolve: int) -> bytes:
