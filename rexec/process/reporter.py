@@ -46,6 +46,12 @@ TASKS = 2  # threads: what a reporter adds to the processes of an account
 _NOT_DUMPABLE = 4  # PR_SET_DUMPABLE, with 0: nobody of this account reads its memory
 _DEAF_TO = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE)
 _HIDDEN = (errno.EPERM, errno.EACCES)
+# What the program hears as well, or that it is gone: nothing is wrong with us.
+_ANSWERS = (
+    *(errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EFAULT),
+    *(errno.EINVAL, errno.EBADF, errno.ESRCH, errno.EXDEV, errno.EISDIR, errno.ENXIO, errno.E2BIG),
+)
+_UNSEEN = Escape(0, "", "confine")
 
 
 def begin(fence: Fence, bounds: Bounds, line: Line) -> int:
@@ -141,7 +147,7 @@ class Reporter:
             else:
                 escape = None if self._is_blind else self._look_at(asked)
         except Exception:  # what a program can bring about must not end this
-            return error
+            escape = _UNSEEN
         if escape is not None and questions.is_waiting(self._listener, asked):
             self._tell(escape)
         return error
@@ -151,7 +157,8 @@ class Reporter:
         try:
             found = self._judge.judge(asked)
         except OSError as error:
-            return Escape(0, "", "confine") if error.errno in _HIDDEN and self._hides(asked) else None
+            is_seen = error.errno in _ANSWERS and not (error.errno in _HIDDEN and self._hides(asked))
+            return None if is_seen else _UNSEEN
         if found is None:
             return None
         return Escape(asked.pid, text_of(found.path), "confine", found.act)
@@ -218,8 +225,8 @@ class Reporter:
 
     def _take_over(self, asked: Asked) -> NoReturn:
         self._is_replaced = self._is_blind = True
+        self._tell(_UNSEEN)
         questions.answer(self._listener, asked, self._starts.error(asked))
-        self._tell(Escape(0, "", "confine"))
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
         while True:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rexec.process import abi, seccomp
+from rexec.process import abi, filecalls, seccomp
 from tests.process.launching import run
 
 NATIVE = abi.native()
@@ -97,6 +97,26 @@ def test_files_in_memory_must_be_sealed_where_programs_are_listed(machine: abi.A
     for flags, found in ((0, refuse(errno.ENOSYS)), (1, refuse(errno.ENOSYS)), (8, ALLOW), (9, ALLOW)):
         assert answer(machine, ALL, machine.arch, machine.memfd_create, 0, flags) == found
         assert answer(machine, NONE | {"execs": True}, machine.arch, machine.memfd_create, 0, flags) == ALLOW
+
+
+@pytest.mark.parametrize("machine", abi._ABIS.values(), ids=abi._ABIS)
+def test_names_of_files_are_asked_about(machine: abi.Abi) -> None:
+    """And a ring, or a root of one's own, would make them something that nobody can look at."""
+    which = 0 if machine.alias_bit else 1
+    files = NONE | {"files": True}
+    special = {call.numbers[which] for call in filecalls.TABLE.values() if call.numbers[which]}
+    assert len(special) == (22 if machine.alias_bit else 13)
+    (root,) = (numbers[which] for numbers in filecalls.ROOTS.values())
+    for number in range(600):
+        if number in special:
+            assert answer(machine, files, machine.arch, number) == ASK
+            if number not in (machine.execve, machine.execveat):
+                assert answer(machine, ALL, machine.arch, number) == ALLOW
+        elif number not in (root, machine.io_uring_setup, machine.prlimit64):
+            assert answer(machine, files, machine.arch, number) == ALLOW
+        assert answer(machine, files, machine.foreign.arch, number) == refuse(errno.ENOSYS)
+    assert answer(machine, files, machine.arch, root) == refuse(errno.EPERM)
+    assert answer(machine, files, machine.arch, machine.io_uring_setup) == refuse(errno.ENOSYS)
 
 
 @pytest.mark.parametrize("machine", abi._ABIS.values(), ids=abi._ABIS)

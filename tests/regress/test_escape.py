@@ -12,7 +12,7 @@ import pytest
 
 from rexec.process.fence import features
 from tests.cli.prompt.conftest import Prompt
-from tests.regress.conftest import Host
+from tests.regress.conftest import Host, descriptors_of, wait_until
 
 RULES = """\
 sh ...
@@ -24,6 +24,11 @@ bash ...
 perl ...
     confine ro /usr net none
 true
+cat ...
+    confine
+dash ...
+    confine ro /usr {root} rw {root}
+    background keep
 """
 
 
@@ -31,7 +36,9 @@ true
 def fenced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A server with fenced rules, on a kernel that has what they ask for."""
     assert "seccomp" in features()
-    host = Host(tmp_path_factory.mktemp("fenced"), RULES).start()
+    folder = tmp_path_factory.mktemp("fenced")
+    (folder / "root").mkdir()
+    host = Host(folder, RULES.replace("{root}", str(folder / "root"))).start()
     yield host
     host.end()
 
@@ -127,6 +134,73 @@ def test_a_socket_is_told_as_well(fenced: Host) -> None:
     done = fenced.run("perl", "-e", "use Socket; socket(S, PF_INET, SOCK_STREAM, 0) or print 'none'")
     assert (done.returncode, done.stdout) == (0, b"none")
     assert b"rexec: cmds.txt:7 has net none: a socket (AF_INET) was not opened\n" in done.stderr
+
+
+def test_a_file_outside_of_the_roots_is_told(fenced: Host) -> None:
+    """issue: "an attempt to leave is an audit event that names the path, and a line on the user's stderr"."""
+    (log,) = fenced.home.glob("audit/*.jsonl")
+    before = len(log.read_text().splitlines())
+    secret = fenced.allow_list
+    done = fenced.run("cat", str(secret), str(secret), "/dev/null", "/no/such/file")
+    assert (done.returncode, done.stdout) == (1, b"")
+    ours = [line for line in done.stderr.decode().splitlines() if line.startswith("rexec: ")]
+    assert ours == [f"rexec: cmds.txt:10 has confine: {secret} was not read"]
+    line = [line for line in fenced.lines if line.startswith("rexec-server: escape ")][-1]
+    assert line.endswith(f" rule=cmds.txt:10 path={secret} option=confine act=read")
+    records = [json.loads(line) for line in log.read_text().splitlines()[before:]]
+    (escape,) = [record for record in records if record.get("event") == "escape"]
+    (allow,) = [record for record in records if record.get("event") == "allow"]
+    assert (escape["rule"], escape["option"], escape["act"]) == ("cmds.txt:10", "confine", "read")
+    assert (escape["path"], escape["of"]) == (str(secret), allow["seq"])
+
+
+def test_who_keeps_to_its_files_is_not_spoken_of(fenced: Host) -> None:
+    before = fenced.count("rexec-server: escape ")
+    done = fenced.run("cat", "/dev/null", "/no/such/file")
+    assert done.stderr == b"cat: /no/such/file: No such file or directory\n"
+    assert fenced.count("rexec-server: escape ") == before
+
+
+def test_a_flood_of_names_is_counted(fenced: Host) -> None:
+    """security.md, Processes: no flood of a log."""
+    script = f'for $n (1..200) {{ mkdir "{fenced.folder}/$n" for 1..3; open F, "<", "{fenced.folder}/$n" }}'
+    done = fenced.run("perl", "-e", script)
+    told = done.stderr.decode().splitlines()
+    assert told[0] == f"rexec: cmds.txt:7 has confine: {fenced.folder}/1 was not made"
+    assert told[9] == f"rexec: cmds.txt:7 has confine: {fenced.folder}/10 was not made"
+    assert told[10:] == ["rexec: cmds.txt:7 refused 570 more attempts"]
+
+
+def test_a_link_that_leads_out_is_told_by_where_it_leads(fenced: Host) -> None:
+    link = fenced.folder / "root" / "list"
+    link.symlink_to("../cmds.txt")
+    done = fenced.run("dash", "-c", f"cd {link.parent}; read x < list; exit 3")
+    assert done.returncode != 0
+    assert f"rexec: cmds.txt:12 has confine: {fenced.allow_list} was not read\n" in done.stderr.decode()
+
+
+def test_what_may_stay_keeps_its_files(fenced: Host) -> None:
+    """allow-list.md: `background keep`: who goes on when its command has ended opens what its rule gives."""
+    root = fenced.folder / "root"
+    os.mkfifo(root / "go")
+    (root / "given").write_text("here\n")
+    script = f"cd {root}; (read x < go; read y < given; echo $y > done; mv done over) >/dev/null 2>&1 &"
+    assert fenced.run("dash", "-c", script).returncode == 0
+    with (root / "go").open("w") as file:
+        file.write("now\n")
+    wait_until((root / "over").exists, "it has opened its files")
+    assert (root / "over").read_text() == "here\n"
+
+
+def test_nobody_is_left_beside_a_command_that_is_over(fenced: Host) -> None:
+    """security.md, Processes: "zombies ... back to the start values": reporters too."""
+    runner = fenced.runner_pid()
+    children = Path(f"/proc/{runner}/task/{runner}/children")
+    before = descriptors_of(runner)
+    for _ in range(3):
+        fenced.run("cat", "/dev/null")
+    wait_until(lambda: not children.read_text(), "all are gone")
+    assert descriptors_of(runner) <= before
 
 
 def test_a_script_is_told_with_its_line(fenced: Host) -> None:

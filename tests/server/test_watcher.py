@@ -18,13 +18,15 @@ from rexec.server.orders import Escaped, Message
 from rexec.server.starting import Pending
 from rexec.server.ticket import NO_TICKET
 from rexec.server.watcher import Watcher
+from tests.process.alone import alone
 from tests.server.test_tally import permit
 
 
 class FakeWatch:
     """Answers with what the test put there."""
 
-    reporter = untold = 0
+    reporter = 0
+    untold = 0
 
     def __init__(self) -> None:
         self.fd, self._other = os.pipe()
@@ -63,6 +65,7 @@ class Stage:
     def __init__(self) -> None:
         self.watch, self.link, self.selector = FakeWatch(), FakeLink(), selectors.DefaultSelector()
         self.reading, self.writing = os.pipe2(os.O_NONBLOCK)
+        self.leftovers = Leftovers()
         log = Log(self.writing)
         found: Permit = permit("true\n")
         self.watcher = Watcher(
@@ -72,8 +75,12 @@ class Stage:
             Evidence(None, log),
             Pending(5, "alice", found, NO_TICKET, 77),
             self.watch,  # type: ignore[arg-type]
-            Leftovers(),
+            self.leftovers,
         )
+
+    def tries_file(self, path: str, act: str) -> None:
+        self.watch.escapes = [Escape(1, path, "confine", act)]
+        self.watcher.attend()
 
     def tries(self, *paths: str, option: str = "noexec") -> None:
         self.watch.escapes = [Escape(1, path, option) for path in paths]
@@ -85,6 +92,7 @@ class Stage:
     def close(self) -> None:
         self.watch.close()
         self.selector.close()
+        self.leftovers.close()
         os.close(self.reading)
         os.close(self.writing)
 
@@ -139,3 +147,56 @@ def test_who_tried_nothing_is_not_spoken_of(stage: Stage) -> None:
     stage.watcher.announce()
     stage.watcher.close()
     assert stage.link.sent == []
+
+
+def test_a_file_is_told_with_what_was_to_be_done_with_it(stage: Stage) -> None:
+    stage.watcher.announce()
+    stage.tries_file("/etc/passwd", "read")
+    assert stage.lines() == [
+        "rexec-server: escape user=alice rule=cmds.txt:1 path=/etc/passwd option=confine act=read"
+    ]
+    stage.tries_file("/etc/new", "make")
+    stage.tries_file("", "")
+    assert stage.link.texts == [
+        "cmds.txt:1 has confine: /etc/passwd was not read",
+        "cmds.txt:1 has confine: /etc/new was not made",
+        "cmds.txt:1 has confine: what it tries to open is not seen any more",
+    ]
+
+
+def test_what_was_told_last_is_heard_before_the_end(stage: Stage) -> None:
+    stage.watcher.announce()
+    stage.watch.escapes = [Escape(1, "/etc/passwd", "confine", "read")]
+    stage.watch.untold = 7
+    stage.watcher.close()
+    assert stage.link.texts == [
+        "cmds.txt:1 has confine: /etc/passwd was not read",
+        "cmds.txt:1 refused 7 more attempts",
+    ]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_reporter_is_nobodys_orphan_until_its_command_is_over(stage: Stage, *, keep: bool) -> None:
+    def wait() -> None:
+        stage.leftovers = stage.watcher._leftovers = Leftovers()  # of this process
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if not pid:
+            os.close(writing)
+            os.read(reading, 1)
+            os._exit(0)
+        os.close(reading)
+        stage.watch.reporter = pid
+        assert pid in stage.leftovers.of((0, 0))
+        stage.watcher.attend()
+        assert stage.leftovers.of((0, 0)) == []
+        stage.watcher.close(keep=keep)
+        assert stage.leftovers.is_waiting  # until somebody has seen that it is gone
+        if keep:
+            assert os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        os.close(writing)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        stage.leftovers.look()
+        assert not stage.leftovers.is_waiting
+
+    alone(wait)
