@@ -28,7 +28,7 @@ from rexec.policy.request import bytes_of, text_of
 from rexec.process import questions
 from rexec.process.abi import process_control
 from rexec.process.descriptors import close_all_but
-from rexec.process.reports import ACTS, COUNT, HERE, OPTIONS, OVER, REPORT, TOLD
+from rexec.process.reports import ACTS, ASKS, COUNT, HERE, OPTIONS, OVER, REPORT, TOLD
 from rexec.process.starts import REFUSED, Escape, Starts
 from rexec.process.trespass import Judge
 
@@ -104,7 +104,7 @@ class Reporter:
         self, fence: Fence, bounds: Bounds, listener: int, line: int, shared: mmap, program: int
     ) -> None:
         self._starts = Starts(fence)
-        self._memory = questions.Memory()
+        self._memory = questions.Memory(self._borrow)
         self._judge = Judge(bounds, self._memory)
         self._listener = listener
         self._line = socket.socket(fileno=line)
@@ -137,9 +137,11 @@ class Reporter:
 
     def _attend(self, asked: Asked) -> int:
         """Tell of a call what there is to tell; return what it is refused with, or 0."""
-        if asked.pid == self._program and self._starts.is_start(asked):
-            self._program = 0
-            return 0
+        if self._starts.is_start(asked):
+            self._memory.forget()
+            if asked.pid == self._program:
+                self._program = 0
+                return 0
         error = self._starts.error(asked)
         try:
             if error:
@@ -180,6 +182,15 @@ class Reporter:
         except OSError:
             return REFUSED, b""
         return self._starts.verdict(text_of(name)), name
+
+    def _borrow(self, pid: int) -> int:
+        """Ask the runner for the memory of a process that we may not look at ourselves; -1: nor may it."""
+        self._send(ASKS, pid)
+        try:
+            answer, lent, _, _ = socket.recv_fds(self._line, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        except OSError:
+            return -1
+        return lent[0] if answer and lent else -1
 
     def _tell(self, escape: Escape) -> None:
         """Tell the first attempts, and of files each once; count the others. It is told before the answer."""

@@ -6,6 +6,7 @@ A reporter has the account of the program, so what it says is believed no more t
 from __future__ import annotations
 
 import mmap
+import os
 import select
 import socket
 import struct
@@ -13,11 +14,14 @@ import struct
 from rexec.limits import ESCAPES_AT_ONCE
 from rexec.policy.request import text_of
 from rexec.policy.wording import shown
+from rexec.process.orphans import mark_of
+from rexec.process.questions import open_memory
 from rexec.process.starts import Escape
 
 ACTS = ("", "read", "write", "make", "remove", "rename", "link", "start")
 OPTIONS = ("confine", "noexec", "exec-only", "net none")
-HERE, TOLD, OVER = b"h", b"t", b"o"  # what a message is: the reporter is there, tells something, is done
+# what a message is: the reporter is there, tells something, wants to see the memory of a process, is done
+HERE, TOLD, ASKS, OVER = b"h", b"t", b"a", b"o"
 REPORT = struct.Struct("=cIBB")  # kind, pid, option, act; the path behind it
 COUNT = struct.Struct("=Q")  # of attempts that were not told, in the shared memory
 MESSAGE_MAX = 8192  # bytes
@@ -72,12 +76,27 @@ class Reports:
         kind, pid, option, act = REPORT.unpack_from(data)
         if kind == HERE and not self.reporter:
             self.reporter = pid
+        elif kind == ASKS:
+            self._lend(pid)
         elif kind == OVER:
             self._is_over = True
         elif kind == TOLD and option < len(OPTIONS) and act < len(ACTS):
             path = shown(text_of(data[REPORT.size :]))
             return [Escape(pid, path, OPTIONS[option], ACTS[act])]
         return []
+
+    def _lend(self, pid: int) -> None:
+        """Answer with the memory of a process, if it is one of the command, of which the reporter is, too."""
+        memory = open_memory(pid)
+        try:
+            is_ours = memory >= 0 and self.reporter > 0 and mark_of(pid) == mark_of(self.reporter)
+            lent = [memory] if is_ours else []
+            socket.send_fds(self._line, [ASKS], lent, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except OSError:
+            pass  # it is gone
+        finally:
+            if memory >= 0:
+                os.close(memory)
 
     def _lose(self) -> list[Escape]:
         """Note that the reporter is gone, which it may be only when nobody is left behind the fence."""

@@ -118,7 +118,9 @@ class Watch:
         """Ask what is named there; a memory or a disk that does not answer is asked no more."""
         if not self._is_patient:
             return REFUSED, b""
+        self._memory.lend(asked.pid)
         found = answer_within(ESCAPE_PATIENCE, lambda: self._name_at(asked, address))
+        self._memory.forget()
         if found is None:
             self._is_patient = False
             return REFUSED, b""

@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from rexec.process import fence, reporter
 from rexec.process.child import Child
 from rexec.process.launch import Launch, begin
 from rexec.process.questions import Asked, Memory
-from rexec.process.reports import Reports
+from rexec.process.reports import ASKS, REPORT, Reports
 from rexec.process.trespass import Judge, Trespass
 from tests.process.launching import Outcome, _launched, end, run
 from tests.process.test_child import permit_of
@@ -178,6 +179,56 @@ def test_nobody_hides_behind_a_ring_or_a_root(out: Path) -> None:
         "print(library.chroot(b'/'), ctypes.get_errno())"
     )
     assert run(*python(code, out)).out == f"-1 {errno.ENOSYS}\n-1 {errno.EPERM}\n"
+
+
+def forbid_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let none but an ancestor look, as Yama does."""
+    monkeypatch.setattr(Memory, "_read_directly", lambda *_: -errno.EPERM)
+
+
+def test_where_none_but_an_ancestor_may_look_the_runner_lends_its_eyes(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ptrace(2): `ptrace_scope` 1 of Yama. Each process has a memory of its own, each program another one."""
+    forbid_looking(monkeypatch)
+    for name in ("fork", "thread", "after"):
+        (out / name).touch()
+    code = (
+        "attempt('file')\nif not os.fork(): attempt('fork'); os._exit(0)\nos.wait()\n"
+        "thread = threading.Thread(target=attempt, args=('thread',)); thread.start(); thread.join()\n"
+        "os.execv('/bin/sh', ['sh', '-c', f'read x < {out}/after'])"
+    )
+    rules, *words = python(code, out)
+    found = run(rules.replace("confine ro", "confine ro /bin /usr/bin"), *words)
+    assert of(found, out) == [f"confine: {name} was not read" for name in ("file", "fork", "thread", "after")]
+    found = run("sh ...\n    noexec\n", "sh", "-c", "/bin/true")
+    assert found.attempts == ["noexec: /bin/true was not started"]
+
+
+def test_the_memory_of_strangers_is_not_lent(out: Path) -> None:
+    """A reporter that is not what it was gets the memory of its own command and of nobody else."""
+    launch = begin(permit_of("sh ...\n    confine\n", "sh", "-c", "read x"), None)
+    assert isinstance(launch, Launch)
+    child = _launched(launch, [])
+    assert isinstance(child, Child)
+    assert isinstance(launch.fence, Reports)
+    launch.fence.attend()
+    mine, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    taken = Reports(mine)
+    taken.reporter = launch.fence.reporter
+    lent = {}
+    for pid in (child.pid, os.getpid(), os.getppid(), 1, 0, 2**22 + 1):
+        other.send(REPORT.pack(ASKS, pid, 0, 0))
+        assert taken.attend() == []
+        _, descriptors, _, _ = socket.recv_fds(other, 9, 9)
+        lent[pid] = len(descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+    assert [pid for pid, count in lent.items() if count] == [child.pid]
+    other.close()
+    taken.close()
+    end(child)
+    launch.fence.close()
 
 
 def test_a_memory_that_cannot_be_read_is_told_once(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
