@@ -26,8 +26,9 @@ import socket
 from rexec.limits import ESCAPES_TOLD, REPORT_PATIENCE
 from rexec.policy.request import bytes_of, text_of
 from rexec.process import questions
-from rexec.process.abi import process_control
+from rexec.process.abi import native, process_control
 from rexec.process.descriptors import close_all_but
+from rexec.process.filecalls import by_number, column
 from rexec.process.reports import ACTS, ASKS, COUNT, HERE, OPTIONS, OVER, REPORT, TOLD
 from rexec.process.starts import REFUSED, Escape, Starts
 from rexec.process.trespass import Judge
@@ -106,6 +107,10 @@ class Reporter:
         self._starts = Starts(fence)
         self._memory = questions.Memory(self._borrow)
         self._judge = Judge(bounds, self._memory)
+        abi = native()
+        assert abi is not None
+        self._arch = abi.arch
+        self._looked_at = frozenset(by_number(column())) - {abi.execve, abi.execveat}
         self._listener = listener
         self._line = socket.socket(fileno=line)
         self._shared = shared
@@ -137,12 +142,11 @@ class Reporter:
 
     def _attend(self, asked: Asked) -> int:
         """Tell of a call what there is to tell; return what it is refused with, or 0."""
-        if self._starts.is_start(asked):
-            self._memory.forget()
-            if asked.pid == self._program:
-                self._program = 0
+        error = 0
+        if asked.number not in self._looked_at or asked.arch != self._arch:
+            if self._is_first(asked):
                 return 0
-        error = self._starts.error(asked)
+            error = self._starts.error(asked)
         try:
             if error:
                 error, escape = self._starts.decide(asked, self._look_up)
@@ -153,6 +157,16 @@ class Reporter:
         if escape is not None and questions.is_waiting(self._listener, asked):
             self._tell(escape)
         return error
+
+    def _is_first(self, asked: Asked) -> bool:
+        """Tell whether this is the start of the permit's program, which is spent by it."""
+        if not self._starts.is_start(asked):
+            return False
+        self._memory.forget()
+        if asked.pid != self._program:
+            return False
+        self._program = 0
+        return True
 
     def _look_at(self, asked: Asked) -> Escape | None:
         """Judge a call that names files; what cannot be found, or was not there, is none."""

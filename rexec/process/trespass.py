@@ -21,8 +21,6 @@ from rexec.process.whereabouts import locate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rexec.process.bounds import Bounds
     from rexec.process.filecalls import FileCall
     from rexec.process.questions import Asked, Memory
@@ -69,17 +67,20 @@ class Judge:
         self._bounds = bounds
         self._memory = memory
         self._shortcuts = Shortcuts()
-        self._calls = by_number(column())
+        self._calls = {
+            number: (call, getattr(self, f"_{call.act}")) for number, call in by_number(column()).items()
+        }
 
     def judge(self, asked: Asked) -> Trespass | None:
         """Return the trespass of a call; None: none, or nobody can know. `PermissionError`: of its memory."""
-        call = self._calls.get(asked.number)
-        if call is None:
+        found = self._calls.get(asked.number)
+        if found is None:
             return None
+        call, judging = found
         if call.act in _MAKE_LINKS:
             self._shortcuts.forget()
-        judging: Callable[[Asked, FileCall], Trespass | None] = getattr(self, f"_{call.act}")
-        return judging(asked, call)
+        trespass: Trespass | None = judging(asked, call)
+        return trespass
 
     # --- files that are opened ----------------------------------------------------------------
 
