@@ -13,10 +13,10 @@ import struct
 
 from rexec.limits import ESCAPES_AT_ONCE
 from rexec.policy.request import text_of
-from rexec.policy.wording import shown
 from rexec.process.orphans import mark_of
 from rexec.process.questions import open_memory
 from rexec.process.starts import Escape
+from rexec.text import neutral
 
 ACTS = ("", "read", "write", "make", "remove", "rename", "link", "start")
 OPTIONS = ("confine", "noexec", "exec-only", "net none")
@@ -81,7 +81,7 @@ class Reports:
         elif kind == OVER:
             self._is_over = True
         elif kind == TOLD and option < len(OPTIONS) and act < len(ACTS):
-            path = shown(text_of(data[REPORT.size :]))
+            path = neutral(text_of(data[REPORT.size :]))
             return [Escape(pid, path, OPTIONS[option], ACTS[act])]
         return []
 

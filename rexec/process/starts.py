@@ -16,6 +16,7 @@ from typing import NamedTuple
 from rexec.policy.request import text_of
 from rexec.policy.wording import shown
 from rexec.process.abi import native
+from rexec.text import neutral
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Escape(NamedTuple):
         if self.option == "confine" and not self.path:
             return "confine: what it tries to open is not seen any more"
         deed = _DEEDS.get(self.act) or ("opened" if self.option == "net none" else "started")
-        return f"{self.option}: {self.path} was not {deed}"
+        return f"{self.option}: {shown(self.path)} was not {deed}"
 
 
 class Starts:
@@ -95,7 +96,7 @@ class Starts:
             return errno.ENOENT, None
         if verdict == LISTED and is_native:
             return 0, None
-        path = shown(text_of(name)) or "a program without a name"
+        path = neutral(text_of(name)) or "a program without a name"
         return errno.EPERM, Escape(asked.pid, path, self._option)
 
     def verdict(self, name: str) -> bytes:

@@ -124,7 +124,8 @@ def _walk(pid: int, base: int, name: bytes, follow: bool) -> int:
 def _target(pid: int, above: int, link: int, name: bytes) -> bytes | None:
     """Return where a link leads for a process; None: the kernel alone can follow it."""
     if os.fstat(link).st_dev == os.stat(b"/proc").st_dev:
-        if name not in (b"self", b"thread-self") or real(above) != b"/proc":
+        if real(above) != b"/proc":
             return None
-        return b"%d" % pid
+        if name in (b"self", b"thread-self"):
+            return b"%d" % pid
     return os.readlink(b"", dir_fd=link)

@@ -92,6 +92,18 @@ def test_children_threads_and_descriptors_are_seen(out: Path) -> None:
     assert of(found, out) == [f"confine: {name} was not read" for name in ("fork", "thread", "below")]
 
 
+def test_who_looks_at_itself_is_not_told_of(out: Path) -> None:
+    code = (
+        "out = '/proc'; names = 'self/status', 'thread-self/maps', 'mounts', 'net/dev', f'{os.getpid()}/fd'\n"
+        "for name in names: attempt(name)\n"
+        "thread = threading.Thread(target=attempt, args=('self/stat',)); thread.start(); thread.join()\n"
+        "attempt(f'{os.getppid()}/stat'); print(os.getppid())"
+    )
+    found = run(*python(code, out))
+    told = [attempt for attempt in found.attempts if "/proc/" in attempt]
+    assert told == [f"confine: /proc/{found.out.strip()}/stat was not read"]
+
+
 def test_a_flood_is_counted(out: Path) -> None:
     """security.md, Processes: one that tries in a loop fills no log."""
     code = "for number in range(1000): attempt('file')\n"
