@@ -156,14 +156,13 @@ class Reporter:
             escape = _UNSEEN
         if escape is not None and questions.is_waiting(self._listener, asked):
             self._tell(escape)
+        if asked.number not in self._looked_at:  # it has another memory soon
+            self._memory.forget()
         return error
 
     def _is_first(self, asked: Asked) -> bool:
         """Tell whether this is the start of the permit's program, which is spent by it."""
-        if not self._starts.is_start(asked):
-            return False
-        self._memory.forget()
-        if asked.pid != self._program:
+        if asked.pid != self._program or not self._starts.is_start(asked):
             return False
         self._program = 0
         return True

@@ -19,6 +19,7 @@ from rexec.process.child import Child
 from rexec.process.launch import Launch, begin
 from rexec.process.questions import Asked, Memory
 from rexec.process.reports import ASKS, REPORT, Reports
+from rexec.process.starts import Escape
 from rexec.process.trespass import Judge, Trespass
 from tests.process.launching import Outcome, _launched, end, run
 from tests.process.test_child import permit_of
@@ -111,11 +112,11 @@ def test_a_flood_is_counted(out: Path) -> None:
     rules, *words = python(code, out)
     launch = begin(permit_of(rules, *words, stdin=False), None)
     assert isinstance(launch, Launch)
-    escapes: list[object] = []
-    child = _launched(launch, escapes)  # type: ignore[arg-type]
+    escapes: list[Escape] = []
+    child = _launched(launch, escapes)
     assert isinstance(child, Child)
     assert isinstance(launch.fence, Reports)
-    while os.read(child.streams[0], 4096):
+    while _said(launch, child.streams[0], escapes):
         pass
     child.reap()
     escapes += launch.fence.attend()
@@ -298,8 +299,7 @@ def test_without_its_reporter_a_program_opens_nothing(out: Path) -> None:
     child = _launched(launch, [])
     assert isinstance(child, Child)
     assert isinstance(launch.fence, Reports)
-    assert os.read(child.streams[1], 6) == b"ready\n"
-    launch.fence.attend()
+    assert _said(launch, child.streams[1], []) == b"ready\n"
     assert launch.fence.reporter
     os.kill(launch.fence.reporter, signal.SIGKILL)
     assert select.select([launch.fence.fd], [], [], PATIENCE)[0]
@@ -328,11 +328,11 @@ def test_it_stands_behind_the_fence_and_out_of_the_reach_of_the_program(out: Pat
     child = _launched(launch, [])
     assert isinstance(child, Child)
     assert isinstance(launch.fence, Reports)
-    assert os.read(child.streams[1], 6) == b"ready\n"
-    launch.fence.attend()
+    assert _said(launch, child.streams[1], []) == b"ready\n"
     pid = launch.fence.reporter
     names = [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
-    assert sorted(name.split(":")[0] for name in names) == ["anon_inode", "socket"]
+    held = sorted(name.split(":")[0] for name in names if not name.endswith("/mem"))  # which are lent
+    assert held == ["anon_inode", "socket"]
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     assert status["NoNewPrivs"] == "1"
     assert os.getsid(pid) == pid
@@ -403,6 +403,18 @@ def test_processes_of_a_limit_are_those_of_the_program(out: Path) -> None:
 
     assert _tasks_beside(permit_of("true\n    confine\n", "true")) == reporter.TASKS
     assert _tasks_beside(permit_of("true\n    noexec\n", "true")) == 0
+
+
+def _said(launch: Launch, descriptor: int, escapes: list[Escape]) -> bytes:
+    """Wait for what a program says, and hear its reporter meanwhile, as the runner does."""
+    assert launch.fence is not None
+    while True:
+        ready = select.select([descriptor, launch.fence.fd], [], [], PATIENCE)[0]
+        assert ready
+        if launch.fence.fd in ready:
+            escapes += launch.fence.attend()
+        elif descriptor in ready:
+            return os.read(descriptor, 4096)
 
 
 def _all(descriptor: int) -> bytes:
