@@ -24,7 +24,7 @@ _LOCKS = 10  # asm-generic/resource.h; the module resource has no name for it
 _RSS = resource.RLIMIT_RSS
 _HIGHEST = 1 << 62  # below RLIM_INFINITY, and fits the module resource
 _SUM = _HIGHEST + (1 << 61)  # of a pair: programs that size their memory by RLIMIT_RSS find it without bound
-_NOBODY = (-1, -1)
+NOBODY = (-1, -1)
 _OFFSET_BYTES = 6  # where the marks of a process begin below that
 _STEP_BYTES = 2  # how far apart they are: a server inside a command makes marks of its own
 
@@ -132,7 +132,7 @@ def mark_of(pid: int) -> Mark:
     except PermissionError:  # it has become somebody else
         return _mark_as_listed(pid)
     except OSError:
-        return _NOBODY
+        return NOBODY
 
 
 def _mark_as_listed(pid: int) -> Mark:
@@ -142,7 +142,7 @@ def _mark_as_listed(pid: int) -> Mark:
             hard = {line[:16]: line.split()[-2] for line in file}
         return _number(hard[b"Max file locks  "]), _number(hard[b"Max resident set"])
     except (OSError, LookupError, ValueError):
-        return _NOBODY
+        return NOBODY
 
 
 def _number(listed: bytes) -> int:

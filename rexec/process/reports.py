@@ -13,7 +13,7 @@ import struct
 
 from rexec.limits import ESCAPES_AT_ONCE
 from rexec.policy.request import text_of
-from rexec.process.orphans import mark_of
+from rexec.process.orphans import NOBODY, mark_of
 from rexec.process.questions import open_memory
 from rexec.process.starts import Escape
 from rexec.text import neutral
@@ -89,7 +89,8 @@ class Reports:
         """Answer with the memory of a process, if it is one of the command, of which the reporter is, too."""
         memory = open_memory(pid)
         try:
-            is_ours = memory >= 0 and self.reporter > 0 and mark_of(pid) == mark_of(self.reporter)
+            mark = mark_of(self.reporter) if self.reporter else NOBODY
+            is_ours = memory >= 0 and mark_of(pid) == mark != NOBODY
             lent = [memory] if is_ours else []
             socket.send_fds(self._line, [ASKS], lent, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         except OSError:

@@ -259,10 +259,10 @@ def test_more_orphans_than_one_read_brings_are_all_listed() -> None:
 def test_a_process_that_is_not_there_has_no_mark() -> None:
     with subprocess.Popen(["true"]) as done:
         pass
-    assert mark_of(done.pid) == orphans._NOBODY
+    assert mark_of(done.pid) == orphans.NOBODY
     assert is_reaped(done.pid)
     send(done.pid, 0)
-    assert orphans._mark_as_listed(done.pid) == orphans._NOBODY
+    assert orphans._mark_as_listed(done.pid) == orphans.NOBODY
     assert orphans._mark_as_listed(os.getpid()) == mark_of(os.getpid())
 
 
