@@ -125,10 +125,10 @@ class Reporter:
         self._send(HERE, os.getpid())
         questions.switch_at_once(self._listener)
         _thread.start_new_thread(self._stand_by, ())
-        while True:
+        while not self._is_replaced:
             self._serve()
-            if self._is_replaced:  # the other one ends the process
-                _thread.exit()
+        while True:  # the other thread ends the process
+            signal.pause()
 
     def _serve(self) -> None:
         asked = questions.receive(self._listener)

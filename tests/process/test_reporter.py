@@ -267,21 +267,33 @@ def test_a_reporter_that_fails_holds_up_nobody(out: Path, monkeypatch: pytest.Mo
 
 
 def test_a_reporter_that_is_held_up_looks_no_more(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dead disk, or a memory that does not answer: others who ask meanwhile wait for a moment only."""
+    """A dead disk, or a memory that does not answer: others who ask meanwhile wait for a moment only.
+
+    Whoever was held up comes back some time, and does nothing any more.
+    """
+    root = out.parent / "root"
+    root.mkdir()
     judge = Judge.judge
 
     def wait(self: Judge, asked: Asked) -> Trespass | None:
         found = judge(self, asked)
         if found is not None and found.path.endswith(b"stuck"):
-            time.sleep(600)
+            while not (root / "go").exists():
+                time.sleep(0.001)
+            (root / "back").mkdir()
         return found
 
     (out / "stuck").touch()
     monkeypatch.setattr(Judge, "judge", wait)
     monkeypatch.setattr(reporter, "REPORT_PATIENCE", 0.02)
-    code = "print(attempt('stuck'), attempt('file'))\n"
-    code += "try: os.execv('/bin/true', ['x'])\nexcept OSError: print(1)"
-    found = run(*python(code, out, "noexec"))
+    code = (
+        f"print(attempt('stuck'), attempt('file'))\nos.mkdir('{root}/go')\n"
+        f"while not os.path.exists('{root}/back'): pass\n"
+        "assert {attempt('file') for _ in range(100)} == {'Permission denied'}\n"
+        "try: os.execv('/bin/true', ['x'])\nexcept OSError: print(1)"
+    )
+    rules, *words = python(code, out, "noexec")
+    found = run(rules.replace("confine ro", f"confine rw {root} ro"), *words)
     assert found.out == "Permission denied Permission denied\n1\n"
     assert found.attempts[-2:] == [
         "confine: what it tries to open is not seen any more",
