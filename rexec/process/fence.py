@@ -10,6 +10,7 @@ process of the account by ptrace(2), which could start what it may not.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from functools import cache
@@ -89,17 +90,28 @@ def put_up(fence: Fence, program: str, terminal: str | None, line: Line) -> None
         asked = _hold_files(fence, program, terminal, line)
     if SECCOMP not in features():
         return
-    only_listed = fence.exec_only is not None
-    listener = seccomp.install(
-        execs=fence.noexec or only_listed,
-        only_listed=only_listed,
-        sockets=not fence.net,
-        files=needs_reporter(fence),
-    )
-    if listener >= 0:
+    listener = _install(fence)
+    if asked >= 0:
         with socket.socket(fileno=asked) as end:
-            socket.send_fds(end, [b"\0"], [listener], socket.MSG_NOSIGNAL)
+            socket.send_fds(end, [b"\0"], [listener] if listener >= 0 else [], socket.MSG_NOSIGNAL)
+    if listener >= 0:
         os.close(listener)
+
+
+def _install(fence: Fence) -> int:
+    """Filter system calls; return who listens, or -1.
+
+    There can be one listener: in a container that has its own, files are still held, and nobody tells of it.
+    """
+    only_listed = fence.exec_only is not None
+    execs, sockets = fence.noexec or only_listed, not fence.net
+    files = needs_reporter(fence)
+    try:
+        return seccomp.install(execs=execs, only_listed=only_listed, sockets=sockets, files=files)
+    except OSError as error:
+        if error.errno != errno.EBUSY or execs or sockets:
+            raise
+        return seccomp.install(execs=False, only_listed=False, sockets=False)
 
 
 def hold(fence: Fence) -> None:

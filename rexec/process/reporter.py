@@ -77,11 +77,13 @@ def _be_orphan(fence: Fence, bounds: Bounds, line: Line, handover: socket.socket
     try:
         if not os.fork():
             _settle(line.runner, handover.fileno())
-            _, passed, _, _ = socket.recv_fds(handover, 1, 1, socket.MSG_CMSG_CLOEXEC)
+            word, passed, _, _ = socket.recv_fds(handover, 1, 1, socket.MSG_CMSG_CLOEXEC)
             handover.close()
             if passed:
                 assert line.shared is not None
                 Reporter(fence, bounds, passed[0], line.runner, line.shared, program).run()
+            if word:  # there is a listener already, which is not ours
+                os.write(line.runner, REPORT.pack(TOLD, 0, 0, 0))
         code = 0
     finally:
         os._exit(code)

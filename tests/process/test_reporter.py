@@ -14,14 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from rexec.process import fence, reporter
-from rexec.process.child import Child
+from rexec.process import fence, reporter, seccomp
+from rexec.process.abi import Abi
+from rexec.process.child import Child, NotStarted
 from rexec.process.launch import Launch, begin
 from rexec.process.questions import Asked, Memory
 from rexec.process.reports import ASKS, REPORT, Reports
 from rexec.process.starts import Escape
 from rexec.process.trespass import Judge, Trespass
-from tests.process.launching import Outcome, _launched, end, run
+from tests.process.launching import Outcome, _launched, end, run, to_the_end
 from tests.process.test_child import permit_of
 
 PYTHON = os.path.realpath(sys.executable)
@@ -324,6 +325,26 @@ def test_without_its_reporter_a_program_opens_nothing(out: Path) -> None:
     assert b"Function not implemented" in _all(child.streams[2])
     end(child)
     launch.fence.close()
+
+
+def test_where_another_listens_files_are_held_and_that_is_told(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel takes one listener; a container may have one around all of us."""
+    install = seccomp._set
+
+    def busy(machine: Abi, program: seccomp.Program, flags: int) -> int:
+        if flags & seccomp._NEW_LISTENER:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        return install(machine, program, flags)
+
+    monkeypatch.setattr(seccomp, "_set", busy)
+    found = run(*python("print(attempt('file'))", out))
+    assert found.out == "Permission denied\n"
+    assert found.attempts == ["confine: what it tries to open is not seen any more"]
+    rules, *words = python("", out, "noexec")
+    refused = NotStarted(126, "cannot put up the fence: device or resource busy")
+    assert to_the_end(permit_of(rules, *words, stdin=False)) == refused
 
 
 def test_it_stands_behind_the_fence_and_out_of_the_reach_of_the_program(out: Path) -> None:
