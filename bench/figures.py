@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
     def lines(self) -> list[tuple[str, ...]]:
         """Return the row's lines of the table: one for each contestant, ours first."""
-        names = sorted({*self.samples, *self.absent}, key=lambda name: name != OURS)
+        names = sorted({*self.samples, *self.absent}, key=lambda name: (name != OURS, name))
         return [
             (self.work if at == 0 else "", name, *self._figures(name), *self._judged(name))
             for at, name in enumerate(names)

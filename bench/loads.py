@@ -136,7 +136,11 @@ def _asyncssh_options(folder: str) -> Any:
 
     keys = [asyncssh.read_private_key(f"{folder}/user")]
     return asyncssh.SSHClientConnectionOptions(
-        username="root", client_keys=keys, known_hosts=None, agent_path=None, config=None
+        username="root",
+        client_keys=keys,
+        known_hosts=None,
+        agent_path=None,
+        config=None,
     )
 
 

@@ -13,10 +13,16 @@ async def serve(process: asyncssh.SSHServerProcess[bytes]) -> None:
     """Run one command, without the shell that sshd would take, and without input where it reads none."""
     words = shlex.split(process.command or "")
     pipe = asyncio.subprocess.PIPE
-    given = asyncio.subprocess.DEVNULL if words == ["true"] else pipe
-    child = await asyncio.create_subprocess_exec(*words, stdin=given, stdout=pipe, stderr=pipe)
-    ends = {} if child.stdin is None else {"stdin": child.stdin}
-    await process.redirect(**ends, stdout=child.stdout, stderr=child.stderr)
+    if words == ["true"]:
+        child = await asyncio.create_subprocess_exec(
+            *words, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        )
+        out, err = await child.communicate()
+        process.stdout.write(out)
+        process.stderr.write(err)
+    else:
+        child = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, stderr=pipe)
+        await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
     process.exit(await child.wait())
 
 

@@ -80,6 +80,8 @@ def test_make_alone_lists_its_targets(clone: Path) -> None:
         "test-system",
         "fuzz",
         "soak",
+        "bench",
+        "bench-quick",
         "check",
         "format",
         "clean",
