@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import socket
@@ -13,12 +14,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import rexec
 from bench.turns import Absent
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 BIN = Path(sys.executable).parent
+PACKAGE = Path(rexec.__file__).parent
 REXEC, REXEC_SSH, REXEC_CP = (str(BIN / name) for name in ("rexec", "rexec-ssh", "rexec-cp"))
 PATIENCE = 10.0  # seconds for a server to come up
 HERE = "127.0.0.1"
@@ -54,6 +57,11 @@ class Field:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="rexec-bench-", ignore_cleanup_errors=True)
         self.folder = Path(self._folder.name)
+        for name in [name for name in os.environ if name.startswith("PYTHON")]:
+            del os.environ[
+                name
+            ]  # one that keeps bytecode from being written makes every start four times as slow
+        compileall.compile_dir(PACKAGE, quiet=1)  # as an installation does
         os.environ["REXEC_HOME"] = str(self.home)  # of all that is started here
         self._running: list[subprocess.Popen[bytes]] = []
         self.rexec_server = cache(self._rexec_server)
