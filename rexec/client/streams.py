@@ -2,7 +2,7 @@
 
 A descriptor of ours may be shared with other processes, so that O_NONBLOCK must not be set on it. A
 pipe is opened again through /proc, which gives a description of our own; a socket takes a flag with
-each write; everything else is written in pieces that poll(2) promised room for.
+each write; files and /dev/null never wait; all else is written in pieces that poll(2) promised room for.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PIECE = 4 * KIB  # PIPE_BUF: what a pipe that poll calls writable takes without waiting
 _READ = 256 * KIB
+_MEMORY = 1  # the major number of /dev/null and its kin, which never make anybody wait (Linux's devices.txt)
 
 
 class Sink:
@@ -122,9 +123,10 @@ class FdSink(Sink):
 def _writer(descriptor: int) -> tuple[Callable[[memoryview], int], Callable[[], None]]:
     """Return how to write to a descriptor without waiting, and how to give that up."""
     try:
-        mode = os.fstat(descriptor).st_mode
+        found = os.fstat(descriptor)
     except OSError:
         return _refuse, _nothing
+    mode, device = found.st_mode, found.st_rdev
     if stat.S_ISFIFO(mode):
         try:
             own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -135,7 +137,7 @@ def _writer(descriptor: int) -> tuple[Callable[[memoryview], int], Callable[[], 
         end = socket.socket(fileno=os.dup(descriptor))
         end_send = end.send
         return (lambda data: end_send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)), end.close
-    if stat.S_ISREG(mode):
+    if stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and os.major(device) == _MEMORY):
         return (lambda data: os.write(descriptor, data)), _nothing
     return _polled(descriptor), _nothing
 

@@ -10,6 +10,7 @@ import struct
 from rexec.errors import ConnectError, ConnectionLost, RemoteProtocolError
 from rexec.limits import KIB
 from rexec.transport.address import Address
+from rexec.transport.heap import keep_freed
 from rexec.transport.tls import binding_of, check_alpn, client_context, reason
 
 TYPE_CHECKING = False
@@ -33,6 +34,7 @@ class Wire:
         self.socket: socket.socket = tls or plain
         self.tls = tls
         self._buffer = memoryview(bytearray(64 * KIB))
+        keep_freed()
         self._waits = True
         self._full = True  # the last read may have left something
 

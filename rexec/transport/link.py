@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from rexec.errors import RemoteProtocolError, RexecError
 from rexec.limits import KEEPALIVE_TIMEOUT, KIB, WRITE_HIGH_WATER
+from rexec.transport.heap import keep_freed
 
 if TYPE_CHECKING:
     from rexec.transport.tls import TlsLayer
@@ -46,6 +47,7 @@ class Buffers:
     def __init__(self, size: int = 256 * KIB) -> None:
         self.wire = memoryview(bytearray(size))
         self.plain = memoryview(bytearray(size))
+        keep_freed()
 
 
 class Link(asyncio.BufferedProtocol):
