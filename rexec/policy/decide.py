@@ -18,7 +18,7 @@ from rexec.policy.circumstances import is_bound, outside
 from rexec.policy.forms import SHELL, form_of, needs_shell, seen_by, settled
 from rexec.policy.request import Request
 from rexec.policy.rules import Deny, Missing, Permit
-from rexec.policy.wording import closest, quoted, show, shown
+from rexec.policy.wording import quoted, show, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -272,10 +272,10 @@ def _no_shell(policy: Policy, words: tuple[str, ...], what: str) -> Deny:
 def _unknown(policy: Policy, request: Request, words: tuple[str, ...]) -> Deny:
     """Name a close spelling, found among the asker's own rules so that nothing of others is told."""
     word = request.words[0]
-    mine = {rule.command: rule for rule in reversed(policy.rules_for(request.user, request.groups))}
     text = f"{_asked(words)} no rule of {policy.name} allows {quoted(word)}"
-    near = closest(word, mine)
-    if near is None:
+    groups = policy.groups_of(request.user, request.groups)
+    near = (rule for other in policy.neighbours.of(word) for rule in policy.index[other])
+    rule = next((rule for rule in near if rule.is_for(request.user, groups)), None)
+    if rule is None:
         return Deny(text, logged=words)
-    rule = mine[near]
-    return Deny(f"{text}; did you mean {quoted(near)} ({rule.label})?", rule.label, logged=words)
+    return Deny(f"{text}; did you mean {quoted(rule.command)} ({rule.label})?", rule.label, logged=words)

@@ -39,7 +39,8 @@ def settled(request: Request) -> Request:
         case "":
             return request
         case "argv":
-            return replace(request, form=SETTLED, flaw=_built_in(request.words))
+            flaw = _built_in(request.words)  # without one, the words are what they are: nothing is copied
+            return replace(request, form=SETTLED, flaw=flaw) if flaw else request
         case "string":
             return _split(request)
         case "subsystem":

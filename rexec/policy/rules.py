@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from rexec.policy.forms import COPIES, SHELL, SHELL_PATH
 from rexec.policy.grant import NO_FENCE, PLAIN, Fence, Grant
+from rexec.policy.neighbours import Neighbours
 from rexec.policy.who import EVERYONE
 
 TYPE_CHECKING = False
@@ -80,6 +81,7 @@ class Policy:
     warnings: tuple[Problem, ...] = ()  # and notes
     index: Mapping[str, tuple[Rule, ...]] = field(init=False, repr=False, compare=False)
     memberships: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
+    neighbours: Neighbours = field(init=False, repr=False, compare=False)  # of the command words
 
     def __post_init__(self) -> None:
         """Index rules by command word and groups by user, so that a decision takes microseconds."""
@@ -91,6 +93,7 @@ class Policy:
             for user in users:
                 memberships.setdefault(user, set()).add(group)
         object.__setattr__(self, "index", {word: tuple(rules) for word, rules in index.items()})
+        object.__setattr__(self, "neighbours", Neighbours(index))
         object.__setattr__(self, "memberships", {user: frozenset(of) for user, of in memberships.items()})
 
     def account_of(self, rule: Rule) -> Account:

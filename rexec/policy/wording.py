@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_CLOSEST_MAX = 64  # characters: no name that somebody mistyped is longer
+CLOSEST_MAX = 64  # characters: no name that somebody mistyped is longer
 
 
 def shown(text: str) -> str:
@@ -53,13 +53,16 @@ def _short(text: str, *, cut: bool) -> str:
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """Find the known word that is one slip of the fingers away, or has another directory in front."""
-    if not 1 < len(word) <= _CLOSEST_MAX:
+    if not 1 < len(word) <= CLOSEST_MAX:
         return None
-    name = word.rpartition("/")[2]
-    for candidate in known:
-        if candidate != word and (candidate.rpartition("/")[2] == name or _is_one_slip(word, candidate)):
-            return candidate
-    return None
+    return next((candidate for candidate in known if is_close(word, candidate)), None)
+
+
+def is_close(word: str, other: str) -> bool:
+    """Tell whether one of two different words may be meant where the other was typed."""
+    return word != other and (
+        other.rpartition("/")[2] == word.rpartition("/")[2] or _is_one_slip(word, other)
+    )
 
 
 def _is_one_slip(word: str, other: str) -> bool:
