@@ -10,6 +10,9 @@ FUZZ   := $(VENV)/.stamp-fuzz
 BENCH  := $(VENV)/.stamp-bench
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
+# the scripts that an older pip writes import re, which costs every start of a client 3 ms
+make_venv = $(PYTHON) -m venv $(VENV) && { $(PIP) install 'pip>=25' || true; }
+
 FUZZ_SECONDS ?= 3600
 FUZZ_TARGETS ?= allow-lists arguments authorized-keys client-handshake copies expressions frames keys known-hosts \
     lines server-handshake
@@ -45,25 +48,25 @@ venv: $(BASE)  ## make .venv and install rexec into it
 
 $(BASE): pyproject.toml
 	$(need_python)
-	@$(PYTHON) -m venv $(VENV)
+	@$(make_venv)
 	@$(PIP) install -e .
 	@touch $@
 
 $(DEV): pyproject.toml
 	$(need_python)
-	@$(PYTHON) -m venv $(VENV)
+	@$(make_venv)
 	@$(PIP) install -e '.[test,check]'
 	@touch $(BASE) $@
 
 $(FUZZ): pyproject.toml
 	$(need_python)
-	@$(PYTHON) -m venv $(VENV)
+	@$(make_venv)
 	@$(PIP) install -e '.[test,check,fuzz]'
 	@touch $(BASE) $(DEV) $@
 
 $(BENCH): pyproject.toml
 	$(need_python)
-	@$(PYTHON) -m venv $(VENV)
+	@$(make_venv)
 	@$(PIP) install -e '.[bench]' || $(PIP) install -e . # without a peer
 	@touch $(BASE) $@
 

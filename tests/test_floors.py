@@ -35,7 +35,17 @@ LIGHT = [
 
 # by way of a master nothing is imported that a connection needs
 LIGHTER = ["rexec.cli.ssh", "rexec.cli.ssh.shared", "rexec.cli.ssh.configuration", "rexec.cli.guest"]
-OF_A_CONNECTION = {"ssl", "socket", "hashlib", "selectors", "rexec.protocol.frames", "rexec.client.session"}
+OF_A_CONNECTION = {
+    "enum",
+    "re",
+    "signal",
+    "ssl",
+    "socket",
+    "hashlib",
+    "selectors",
+    "rexec.protocol.frames",
+    "rexec.client.session",
+}
 
 EVERY = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in modules()]
 

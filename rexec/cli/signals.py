@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 
 from rexec.limits import CLIENT_PATIENCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
     from typing import Any
+else:
+    import _signal as signal  # without the enums that `signal` makes: they cost more than a guest does
 
 FORWARDED = ("INT", "QUIT", "USR1", "USR2", "TERM", "HUP")
 LEAVING = ("TERM", "HUP")  # after these the client waits only so long
@@ -29,7 +31,8 @@ class Signals:
         self.gave_up = False
         self.descriptor = -1  # readable when something came
         self._caught: list[str] = []
-        self._before: dict[signal.Signals, Any] = {}
+        self._names: dict[int, str] = {}
+        self._before: dict[int, Any] = {}
         self._interrupted = float("-inf")
         self._deadline: float | None = None
 
@@ -38,7 +41,8 @@ class Signals:
         self.descriptor, written = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(written, warn_on_full_buffer=False)
         for name in (*FORWARDED, *more):
-            number = signal.Signals[f"SIG{name}"]
+            number: int = getattr(signal, f"SIG{name}")
+            self._names[number] = name
             if signal.getsignal(number) != signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._note)
 
@@ -49,7 +53,7 @@ class Signals:
         self._before.clear()
 
     def _note(self, number: int, _: object) -> None:
-        self._caught.append(signal.Signals(number).name.removeprefix("SIG"))
+        self._caught.append(self._names[number])
 
     def forward(self, send: Callable[[str], None], resized: Callable[[], None]) -> None:
         """Send on what came, and give up where it is time to."""
