@@ -36,11 +36,10 @@ def _commands(field: Field, rounds: int, depth: int, work: str, least: float) ->
         return prepare
 
     home = str(field.home)
-    kind = "rexec" if depth == 1 else "rexec-async"
     contest = Contest(
         f"commands, {work}", "/s", Target(least=least, of=LOCAL), Target(least=1, of="asyncssh")
     )
-    contest.enter("rexec", of(400, lambda: Load(kind, depth, field.rexec_server()[1], home)))
+    contest.enter("rexec", of(400, lambda: Load("rexec-async", depth, field.rexec_server()[1], home)))
     contest.enter(LOCAL, of(400, lambda: Load("local", 1)))
     contest.enter(
         "asyncssh", of(300, lambda: Load("asyncssh", depth, str(field.asyncssh()[1]), str(field.folder)))
