@@ -105,9 +105,9 @@ class Field:
         return self.folder / "rexec"
 
     def _rexec_server(
-        self, *, tls: bool = True, inside: tuple[str, ...] = (), address: str = HERE
+        self, what: str = "", *, tls: bool = True, inside: tuple[str, ...] = (), address: str = HERE
     ) -> tuple[subprocess.Popen[bytes], str]:
-        """Start a rexec-server; return it and its address."""
+        """Start a rexec-server, another one for another `what`; return it and its address."""
         rules = self.folder / "cmds.txt"
         rules.write_text("true\nsh ...\nhead ...\ncat ...\n@get {path:/** ro}\n@put {path:/** rw}\n")
         words = [*inside, str(BIN / "rexec-server"), "--allow-list", str(rules)]
@@ -171,8 +171,8 @@ class Field:
             wait_for(port)
         return server, ["dbclient", "-y", "-y", "-i", str(folder / "user"), "-p", str(port)]
 
-    def _asyncssh(self) -> tuple[subprocess.Popen[bytes], int]:
-        """Start a server on asyncssh; return it and its port."""
+    def _asyncssh(self, what: str = "") -> tuple[subprocess.Popen[bytes], int]:
+        """Start a server on asyncssh, another one for another `what`; return it and its port."""
         need_asyncssh()
         port = free_port()
         server = self.start(

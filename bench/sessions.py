@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bench.field import Field
 
+NEW = "memory"  # servers that served nothing else: what others left is taken again and does not show
 AT_ONCE = 20  # connections that are opened at the same time
 
 
@@ -53,11 +54,11 @@ def memory(field: Field, rounds: int, count: int) -> Iterator[Row]:
         return run
 
     def ours() -> tuple[int, Load]:
-        server, address = field.rexec_server()
+        server, address = field.rexec_server(NEW)
         return server.pid, Load("rexec-hold", AT_ONCE, address, str(field.home))
 
     def by_asyncssh() -> tuple[int, Load]:
-        server, port = field.asyncssh()
+        server, port = field.asyncssh(NEW)
         return server.pid, Load("asyncssh-hold", AT_ONCE, str(port), str(field.folder))
 
     def by_sshd() -> Run:

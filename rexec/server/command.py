@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rexec.server.session import Session
 
-_BULK = 64 * KIB  # a read that empties a whole default pipe shows bulk
+_BULK = 64 * KIB  # a read that empties a whole default pipe shows bulk, and a write that fills one
 _ROOM = memoryview(bytearray(HEADER_SIZE + DATA_MAX))  # one loop, one thread: one buffer for all reads
 
 
@@ -346,6 +346,9 @@ class Command:
                 break
             consumed += count
             self._given += count
+            if count >= _BULK and Stream.STDIN not in self._large:
+                self._large.add(Stream.STDIN)
+                _grow(self._stdin)
             if recorder is not None and seen:
                 recorder.input(bytes(self._queue[:count]))
             if self._meter is not None:
