@@ -284,8 +284,10 @@ def settled(host: Counted) -> None:
     wait_until(lambda: not sleepers(host), "nothing runs that a command left")
 
 
-def begin(folder: Path) -> Counted:
-    return Counted(folder, RULES).start()
+def begin(folder: Path, *options: str) -> Counted:
+    host = Counted(folder, RULES)
+    host.start(*options)
+    return host
 
 
 def run(
