@@ -6,6 +6,7 @@ there as crash-..., and belongs into tests/fuzz/corpus/TARGET once it is mended.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import time
@@ -78,6 +79,7 @@ def _counting(name: str, seconds: float) -> Callable[[bytes], None]:
             kept = len(os.listdir(FOLDER / name))
             print(f"{name}: {count} samples, {spent:.0f} s of CPU, {kept} kept, nothing broke", flush=True)
         if spent >= seconds:
+            atexit._run_exitfuncs()
             os._exit(0)
 
     return run

@@ -20,7 +20,7 @@ from tests.fuzz import (
     server_handshake,
 )
 
-CORPUS = Path(__file__).resolve().parent / "corpus"  # what was found, by target: it must never come back
+CORPUS = Path(__file__).resolve().parent / "corpus"  # by target: what was found, and what gets far
 
 
 class Target(NamedTuple):
