@@ -39,6 +39,20 @@ def read_private(path: str) -> bytes:
     return _read(path, KEY_FILE_MAX, lambda found: _judge(path, found, _OPEN, "read or write", "600"))
 
 
+def open_private(path: str, flags: int) -> int:
+    """Open a file that nobody else may read or write, and no link. Raises `ConfigError`."""
+    descriptor = _open(path, flags | _COMMON | os.O_NOFOLLOW)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise ConfigError(f"{path}: is not a regular file")
+        _judge(path, found, _OPEN, "read or write", "600")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 def read_trusted(path: str, limit: int) -> str:
     """Return the text of a file that nobody else may write. Raises `ConfigError`."""
     data = _read(path, limit, lambda found: _judge(path, found, _LAX, "write", "go-w"))

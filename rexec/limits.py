@@ -63,6 +63,12 @@ PARKED_MAX = 1_024  # sessions that wait at once
 PARKED_PER_USER = 64  # of one user: nobody's lost connections use up the room of others
 PARKED_BYTES = 256 * MIB  # that all who wait may keep for their clients
 PARKED_USER_BYTES = 64 * MIB  # likewise those of one user: sixteen with all that each may keep
+IDS_TIME = 3_600  # seconds that an id is known, longer than any client tries to come back
+IDS_KEPT = 65_536  # ids whose clients may ask again; beyond it nothing is started for such clients
+IDS_KEPT_PER_USER = 32_768  # of one user: nobody's lost connections use up the room of others
+IDS_SETTLED = 1_024  # ids known although nobody will ask again
+IDS_FILE_TIDY = MIB  # bytes of their file from which on it is written anew where less than half of it matters
+IDS_FILE_MAX = 64 * MIB  # bytes of one that is read: no run writes as much
 RESUME_PAUSE = 0.2  # seconds before a client first tries again; twice as many each time after that ...
 RESUME_PAUSE_MAX = 5.0  # ... up to so many
 

@@ -158,6 +158,8 @@ def _limits(permit: Permit) -> Iterator[str]:
         yield f"{grant.rate.starts} in {grant.rate.seconds}s"
     if grant.resume is not None:
         yield f"waits {grant.resume:g}s for its client" if grant.resume else "ends with its connection"
+    if grant.idempotent:
+        yield "may run again where it was lost"
     yield "background kept" if permit.background_keep else f"linger {permit.linger:g}s"
 
 

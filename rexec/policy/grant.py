@@ -93,6 +93,7 @@ class Grant:
     resume: float | None = (
         None  # seconds that it may go on when its connection is lost; None: as the server says
     )
+    idempotent: bool = False  # to run it twice does no harm
     umask: int = UMASK
     nice: int | None = None
     limits: Limits = NO_LIMITS

@@ -159,6 +159,11 @@ def _resume(grant: Grant, line: OptionLine) -> Grant:
     return replace(grant, resume=0.0 if token.is_word("no") else quantities.duration(token))
 
 
+def _idempotent(grant: Grant, line: OptionLine) -> Grant:
+    line.bare()
+    return replace(grant, idempotent=True)
+
+
 def _idle(grant: Grant, line: OptionLine) -> Grant:
     return replace(grant, idle=quantities.duration(line.only("a duration")))
 
@@ -234,6 +239,7 @@ OPTIONS: dict[str, Option] = {
     "exec-only": Option(read_exec_only, excludes="noexec"),
     "for": Option(_for),
     "from": Option(_from),
+    "idempotent": Option(_idempotent),
     "idle": Option(_idle, default=True),
     "limit": Option(_limit, default=True),
     "nice": Option(_nice, default=True),

@@ -68,6 +68,7 @@ def _bounds(grant: Grant) -> dict[str, str | None]:
         "timeout": _duration(grant.timeout),
         "idle": _duration(grant.idle),
         "resume": "no" if grant.resume == 0 else _duration(grant.resume),
+        "idempotent": "" if grant.idempotent else None,
         "limit": " ".join(limits) or None,
         "output": None if output is None else f"{size(output.size)} {'kill' if output.kill else 'truncate'}",
     }

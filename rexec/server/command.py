@@ -13,7 +13,7 @@ from rexec.limits import DATA_MAX, HEADER_SIZE, KIB
 from rexec.process.pipes import capacity, grow, has_more
 from rexec.process.pty import eof_character, set_size
 from rexec.protocol import frames as f
-from rexec.protocol.frames import Cause, Stream
+from rexec.protocol.frames import Cause, Farewell, Stream
 from rexec.server import orders
 from rexec.server.meter import Meter
 from rexec.server.recorder import Recorder
@@ -30,10 +30,11 @@ _ROOM = memoryview(bytearray(HEADER_SIZE + DATA_MAX))  # one loop, one thread: o
 class Command:
     """A patron of the runner's desk, and the owner of a child's descriptors."""
 
-    def __init__(self, session: Session, channel: int, child: int) -> None:
+    def __init__(self, session: Session, channel: int, child: int, number: int = 0) -> None:
         self.session = session
         self.channel = channel
         self.child = child
+        self.number = number  # its id within the session
         self._loop = session.loop
         self._outputs: dict[Stream, int] = {}
         self._reading: set[Stream] = set()
@@ -169,6 +170,14 @@ class Command:
 
     def broken(self, report: orders.Broken) -> None:
         self._send(f.Failed(report.exit_code, report.message, report.rule))
+        self.session.forget(self)
+
+    def repeated(self, report: orders.Repeated) -> None:
+        if report.is_other:
+            self.session.part(Farewell.PROTOCOL_ERROR, f"Exec {self.number} came again with other contents")
+            return
+        told = (report.cause, report.status, report.signal, report.message)
+        self._send(f.Exit(*told, output_kept=False))
         self.session.forget(self)
 
     def escaped(self, report: orders.Escaped) -> None:

@@ -30,6 +30,9 @@ class Patron(Protocol):
     def broken(self, report: orders.Broken) -> None:
         """It could not be started."""
 
+    def repeated(self, report: orders.Repeated) -> None:
+        """It was asked for before."""
+
     def escaped(self, report: orders.Escaped) -> None:
         """It was kept from something."""
 
@@ -132,6 +135,8 @@ class Desk:
                 self._patrons.pop(message.child).rejected(message)
             case orders.Broken():
                 self._patrons.pop(message.child).broken(message)
+            case orders.Repeated():
+                self._patrons.pop(message.child).repeated(message)
             case orders.Escaped():
                 self._patrons[message.child].escaped(message)
             case orders.Over():

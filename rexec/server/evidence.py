@@ -16,6 +16,8 @@ from rexec.audit.chain import moment
 from rexec.audit.journal import Journal
 from rexec.errors import ConfigError
 from rexec.limits import AUDIT_WORDS_MAX
+from rexec.server import repeats
+from rexec.server.ledger import IDS, Ledger, Unkept, contents_of
 from rexec.server.ticket import NO_TICKET, Asked, Tape, Ticket, tape
 
 if TYPE_CHECKING:
@@ -23,28 +25,35 @@ if TYPE_CHECKING:
 
     from rexec.audit.log import Log
     from rexec.auth.private import PrivateKey
-    from rexec.policy.rules import Permit
+    from rexec.policy.rules import Deny, Missing, Permit
     from rexec.process.child import Ending, NotStarted
     from rexec.protocol.frames import Cause
     from rexec.server.config import Settings
     from rexec.server.holdings import Holdings
-    from rexec.server.orders import Drained, Start
+    from rexec.server.ledgerfile import Key
+    from rexec.server.orders import Drained, Repeated, Start
     from rexec.server.seats import Seat
 
 AUDIT = "audit"
 _NEIGHBOURS = 64  # servers that may share one home
 
 
+_UNKEPT = "the ids of commands cannot be kept, which all but clients with --no-resume need"
+
+
 class Refused(Exception):
-    """The log is required and could not be written; says why."""
+    """What has to be written down before a command runs could not be; says why."""
 
 
 class Evidence:
     """The audit log as the runner sees it; `journal` is None where there is none."""
 
-    def __init__(self, journal: Journal | None, log: Log, *, required: bool = False) -> None:
+    def __init__(
+        self, journal: Journal | None, log: Log, *, required: bool = False, ledger: Ledger | None = None
+    ) -> None:
         self.journal = journal
         self.required = required
+        self.ledger = ledger  # None: no client may ask again
         self._log = log
         self._key: PrivateKey | None = None
         self._begun = False
@@ -78,6 +87,55 @@ class Evidence:
         **more: object,
     ) -> Ticket:
         """Write a decision; return what its end needs. Raises `Refused`."""
+        id = self._keep(seat, order) if permit else None
+        try:
+            ticket = self._decided(event, seat, order, rule, generation, words, permit, **more)
+        except Refused:
+            self._drop(id)
+            raise
+        if id is not None:
+            ticket = Ticket(ticket.number, ticket.tape, ticket.asked, id)
+        return ticket
+
+    def repeated(self, seat: Seat, order: Start, verdict: Permit | Deny | Missing) -> Repeated | None:
+        """Return what is answered to a command that was asked for before; None: nothing is known of it."""
+        return repeats.answer(self.ledger, seat.owner, order, verdict)
+
+    def settle(self, owner: bytes, numbers: bytes) -> None:
+        """Note the ids that a client will not ask for again."""
+        if self.ledger is not None and owner:
+            self.ledger.settle(owner, numbers)
+
+    def _keep(self, seat: Seat | None, order: Start) -> Key | None:
+        """Note that a command is started that its client may ask for again. Raises `Refused`."""
+        if self.ledger is None or seat is None or not seat.owner:
+            return None
+        id = seat.owner, order.number
+        try:
+            self.ledger.begin(id, contents_of(order), seat.principal.user)
+            if self.required:
+                self.ledger.sync()
+        except Unkept as error:
+            self._drop(id)
+            self._log.event("ids", result="lost", why=str(error))
+            raise Refused(f"{_UNKEPT} ({error})") from None
+        return id
+
+    def _drop(self, id: Key | None) -> None:
+        if self.ledger is not None and id is not None:
+            self.ledger.drop(id)
+
+    def _decided(
+        self,
+        event: str,
+        seat: Seat | None,
+        order: Start,
+        rule: str | None,
+        generation: str,
+        words: Iterable[str],
+        permit: Permit | None = None,
+        **more: object,
+    ) -> Ticket:
         if self.journal is None:
             return NO_TICKET
         logged = list(words)
@@ -96,7 +154,7 @@ class Evidence:
         needed = permit is not None and (self.required or asked is not None)
         if needed and not (number and (not self.required or self.journal.sync())):
             ticket.discard()
-            raise Refused(self.journal.trouble)
+            raise Refused(_unwritten(self.journal.trouble))
         return ticket
 
     def _granted(
@@ -115,7 +173,7 @@ class Evidence:
             why = (error.strerror or str(error)).lower()
             self._log.event("audit", result="lost", why=f"recording: {why}")
             if self.required:
-                raise Refused(f"its recording: {why}") from None
+                raise Refused(_unwritten(f"its recording: {why}")) from None
             return None, {**about, "recording_lost": why}
         return taped, about if taped is None else {**about, "recording": taped.name}
 
@@ -130,6 +188,9 @@ class Evidence:
         seconds: float,
     ) -> bytes:
         """Write how a command ended; return the receipt for it where the client asked for one."""
+        if self.ledger is not None and ticket.id is not None:
+            status = repeats.number_of(ending.signal) if ending.signal else ending.status
+            self.ledger.end(ticket.id, cause, status)
         if self.journal is None:
             return b""
         told: dict[str, object] = {
@@ -160,6 +221,7 @@ class Evidence:
 
     def failed(self, ticket: Ticket, user: str, rule: str, failure: NotStarted) -> None:
         """Write that a permitted program could not be started."""
+        self._drop(ticket.id)
         self.event(
             "end", of=ticket.number, user=user, rule=rule, cause="failed", exit=failure.exit_code,
             why=failure.message,
@@ -189,11 +251,19 @@ class Evidence:
         """Write that the server stops."""
         if self.journal is not None:
             self.journal.close(why)
+        if self.ledger is not None:
+            self.ledger.close()
 
     def forget(self) -> None:
         """Leave the log to the other process."""
         if self.journal is not None:
             self.journal.forget()
+        if self.ledger is not None:
+            self.ledger.forget()
+
+
+def _unwritten(why: str) -> str:
+    return f"the audit log cannot be written ({why}), and nothing runs without it"
 
 
 def _who(seat: Seat | None) -> dict[str, object]:
@@ -236,6 +306,26 @@ def _words(words: list[str]) -> dict[str, object]:
 
 def opened(settings: Settings, log: Log, *, succeeds: bool = False) -> Evidence:
     """Open the log that the settings name; `succeeds` a server that writes one yet. Raises `ConfigError`."""
+    found = _opened(settings, log, succeeds=succeeds)
+    if settings.resume_for:
+        try:
+            found.ledger = _ledger(settings, log)
+        except ConfigError:
+            found.forget()
+            raise
+    return found
+
+
+def _ledger(settings: Settings, log: Log) -> Ledger:
+    """Open what is known of the commands of the last hour. Raises `ConfigError`."""
+
+    def complain(why: str) -> None:
+        log.event("ids", result="lost", why=why)
+
+    return Ledger(os.path.join(settings.home, IDS), complain)
+
+
+def _opened(settings: Settings, log: Log, *, succeeds: bool) -> Evidence:
     required = settings.audit == "required"
     if settings.audit_dir is not None:
         made = _beside if succeeds else _journal_in

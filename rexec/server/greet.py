@@ -122,6 +122,7 @@ class Greeting:
         order = orders.Judge(
             self._number, self._number, proof.method, proof.user, proof.body, self._connection.client_hello,
             finished, self._nonce, self._here, self._peer, self._ends,
+            self._session if RESUME in self._connection.features else b"",
         )  # fmt: skip
         self._listener.desk.judge(order, self._judged)
 

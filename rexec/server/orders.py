@@ -44,6 +44,7 @@ class Judge(Message, code=1):
     here: text  # our address of this connection, which a client in the clear must have dialled
     peer: text
     ends: text  # the value of REXEC_CONNECTION
+    name: blob = b""  # of a session whose client may ask again for its commands
 
 
 class Start(Message, code=2):
@@ -62,6 +63,9 @@ class Start(Message, code=2):
     receipt: flag = False
     confirm: text | None = None
     offered: pairs = ()
+    number: u64 = 0  # its id within the session
+    begun: flag = False  # the client knows that it was started once: it is only told how that ended
+    settled: blob = b""  # ids of eight bytes that the client will not ask for again
 
 
 class Ask(Message, code=3):
@@ -112,6 +116,7 @@ class Leave(Message, code=7):
     """A session is over."""
 
     session: u64
+    settled: blob = b""  # as in `Start`
 
 
 class Reload(Message, code=8):
@@ -209,6 +214,17 @@ class Broken(Message, code=35):
     exit_code: u8
     message: text
     rule: text
+
+
+class Repeated(Message, code=43):
+    """The command was asked for before; this is what is known of it, and nothing is started."""
+
+    child: u64
+    is_other: flag  # no: the id was used for something else
+    cause: Cause = Cause.LOST
+    status: u8 = 0
+    signal: text = ""
+    message: text = ""
 
 
 class Over(Message, code=36):

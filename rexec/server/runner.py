@@ -154,6 +154,7 @@ class Runner:
             case orders.Drained():
                 self._jobs.drained(message)
             case orders.Leave():
+                self._settle(message)
                 self._seats.leave(message.session)
             case orders.Reload():
                 self._reload(message.reason)
@@ -207,10 +208,14 @@ class Runner:
         if order.receipt and self._evidence.journal is None:
             self._reject(order, seat, Deny("this server gives no receipts: it keeps no audit log", None))
             return
+        self._settle(order)
         policy = self._held.policy  # one generation decides and runs
         request = self._request(order, seat, principal)
         verdict = decide(policy, request)
-        if isinstance(verdict, Deny):
+        repeated = self._evidence.repeated(seat, order, verdict)
+        if repeated is not None:
+            self._link.send(repeated)
+        elif isinstance(verdict, Deny):
             self._reject(order, seat, verdict)
         elif isinstance(verdict, Missing):
             self._record("deny", seat, order, verdict.rule, logged=verdict.logged, why=verdict.message)
@@ -230,11 +235,16 @@ class Runner:
                 "allow", seat, order, permit.rule.label, logged=permit.logged, permit=permit
             )
         except Refused as error:
-            why = f"the audit log cannot be written ({error}), and nothing runs without it"
             self._tally.over(permit)
-            self._reject(order, seat, Deny(why, permit.rule.label, logged=permit.logged))
+            self._reject(order, seat, Deny(str(error), permit.rule.label, logged=permit.logged))
         else:
             self._starting.run(order.child, seat.principal.user, permit, order.pty, ticket)
+
+    def _settle(self, order: orders.Start | orders.Leave) -> None:
+        """Note what a client will not ask for again."""
+        seat = self._seats.get(order.session)
+        if order.settled and seat is not None:
+            self._evidence.settle(seat.owner, order.settled)
 
     def _unfit(self, permit: Permit) -> str | None:
         return copies.refusal(permit) if permit.rule.copies else None

@@ -13,6 +13,7 @@ from rexec.auth import method
 from rexec.auth.transcript import NONCE, TLS_FINISHED
 from rexec.errors import RemoteProtocolError
 from rexec.server.keyring import Bindings
+from rexec.server.ledger import owner
 
 if TYPE_CHECKING:
     from rexec.auth.authorized import Principal
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
 class Seat:
     """One session whose proof was verified."""
 
-    __slots__ = ("ends", "peer", "principal")
+    __slots__ = ("ends", "owner", "peer", "principal")
 
-    def __init__(self, principal: Principal, peer: str, ends: str) -> None:
+    def __init__(self, principal: Principal, peer: str, ends: str, name: bytes = b"") -> None:
         self.principal = principal
         self.peer = peer
         self.ends = ends
+        self.owner = owner(principal.fingerprint, principal.user, name)  # of the ids of its commands
 
 
 class Crowded(Exception):
@@ -67,7 +69,7 @@ class Seats:
         for seen in bindings:
             self._bindings.spend(seen)
         self._of_user[principal.user] += 1
-        self._seats[order.session] = seat = Seat(principal, order.peer, order.ends)
+        self._seats[order.session] = seat = Seat(principal, order.peer, order.ends, order.name)
         return seat
 
     def get(self, session: int) -> Seat | None:

@@ -58,7 +58,7 @@ class Session:
         self._commands: dict[int, Command] = {}
         self._asked: set[int] = set()  # channels whose question is with the runner
         self._answers: dict[int, tuple[memoryview, int]] = {}
-        self._ids = Ids()
+        self._ids = Ids(are_asked_again=name is not None)
         self._flowing = True
         self._heard = self._began = self.loop.time()
         self._has_asked = False
@@ -88,7 +88,7 @@ class Session:
             while not self.gone and (event := self.connection.next_event()) is not None:
                 self._frame(*event)
         except RemoteProtocolError as error:
-            self._part(Farewell.PROTOCOL_ERROR, str(error))
+            self.part(Farewell.PROTOCOL_ERROR, str(error))
             return
         if was_full and not core.full and self._flowing:
             for command in tuple(self._commands.values()):
@@ -145,6 +145,7 @@ class Session:
     def forget(self, command: Command) -> None:
         if self._commands.get(command.channel) is command:
             del self._commands[command.channel]
+        self._ids.over(command.number, self.connection.session.sent)
         self._one_less()
 
     def _one_less(self) -> None:
@@ -164,7 +165,7 @@ class Session:
             case f.Pong():
                 pass  # that it came is all it says
             case f.Goodbye():
-                self._leave("goodbye")
+                self._leave("goodbye", self._ids.all())
             case f.Credit() if channel in self._answers:
                 self._answer(channel)
             case f.Stop(stream=Stream.STDOUT) if channel in self._answers:
@@ -177,9 +178,9 @@ class Session:
                     command.frame(frame)
 
     def _exec(self, channel: int, frame: f.Exec) -> None:
-        answer = self._ids.repeated(frame)
-        if answer is not None:
-            self.send(answer, channel)
+        is_known = self._ids.is_known(frame)
+        if is_known and self._name is None:
+            self.send(f.Exit(Cause.ALREADY_RAN, output_kept=False), channel)
             return
         if self.listener.draining and self._has_asked:
             self.send(f.Exit(Cause.DRAINED, message="the server is stopping"), channel)
@@ -188,12 +189,14 @@ class Session:
             self.send(f.Denied("the server is busy"), channel)
             return
         self._has_asked = True
-        command = Command(self, channel, self.desk.number())
+        command = Command(self, channel, self.desk.number(), frame.id)
         self._commands[channel] = command
+        begun = is_known or bool(frame.stdout_from or frame.stderr_from)
+        settled = self._ids.settled(self.connection.session.confirmed)
         order = orders.Start(
             self.number, command.child, frame.form, frame.words, frame.env, frame.cwd,
             frame.timeout_ms, frame.stdin, frame.pty, _unknown(frame), frame.receipt,
-            frame.confirm, frame.offered,
+            frame.confirm, frame.offered, frame.id, begun, settled,
         )  # fmt: skip
         self.desk.start(order, command)
 
@@ -320,7 +323,7 @@ class Session:
         idle = self._keepalive_after
         if self._pinged and silence >= idle + SILENCES * idle:
             if self._name is None:
-                self._part(Farewell.NO_ANSWER, "no answer")
+                self.part(Farewell.NO_ANSWER, "no answer")
             else:
                 self._sever("no answer", silence=True)
             return
@@ -340,7 +343,7 @@ class Session:
         elif self._may_speak_first():
             return
         if not self._commands and not self._asked and not self._answers:
-            self._part(Farewell.DRAINING, "the server is stopping")
+            self.part(Farewell.DRAINING, "the server is stopping")
 
     def _may_speak_first(self) -> bool:
         """Whether a client came in so lately that its first command may be on its way: it is not lost."""
@@ -349,7 +352,7 @@ class Session:
             self._first_word = self.loop.call_later(left, self.listener.check_drained)
         return left > 0
 
-    def _part(self, reason: Farewell, message: str) -> None:
+    def part(self, reason: Farewell, message: str) -> None:
         """Say why, and end the connection."""
         if self.gone:
             return
@@ -360,7 +363,7 @@ class Session:
         self.link.close()
         self._leave(message)
 
-    def _leave(self, why: str) -> None:
+    def _leave(self, why: str, settled: bytes = b"") -> None:
         """The client is gone: so is every command of it."""
         if self.gone:
             return
@@ -377,13 +380,12 @@ class Session:
             command.abandon()
         self._commands.clear()
         self._answers.clear()
-        self.desk.order(orders.Leave(self.number))
+        settled = settled or self._ids.settled(self.connection.session.confirmed)
+        self.desk.order(orders.Leave(self.number, settled))
         self.link.close()
         self.listener.left(self)
 
 
 def _unknown(frame: f.Exec) -> str:
     """Name what an Exec asks for that the runner is to deny."""
-    if frame.detach:
-        return "detach commands"
-    return "attach to commands" if frame.stdout_from or frame.stderr_from else ""
+    return "detach commands" if frame.detach else ""

@@ -13,7 +13,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from rexec.audit.log import Log
-from rexec.errors import RexecError
+from rexec.errors import ConfigError, RexecError
 from rexec.server import evidence, surroundings
 from rexec.server.confinement import account_of, confine, load_all
 from rexec.server.holdings import take
@@ -100,7 +100,10 @@ def _run(
     ours, theirs = socket.socketpair()
 
     def renewed() -> Holdings:
-        return take(again().stay_on(settings.listen), log)
+        found = again().stay_on(settings.listen)
+        if found.resume_for and records.ledger is None:
+            raise ConfigError("resume_for: a server that began without it has to be started again")
+        return take(found, log)
 
     def be_runner() -> NoReturn:
         around.leave_to_listener()

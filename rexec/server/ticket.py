@@ -12,6 +12,7 @@ from rexec.server.orders import Recording
 if TYPE_CHECKING:
     from rexec.policy.rules import Permit
     from rexec.protocol.frames import Pty
+    from rexec.server.ledgerfile import Key
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -46,12 +47,19 @@ class Tape(NamedTuple):
 class Ticket:
     """What ties an end to its decision: the number of that record, and what else was promised."""
 
-    __slots__ = ("asked", "number", "tape")
+    __slots__ = ("asked", "id", "number", "tape")
 
-    def __init__(self, number: int = 0, tape: Tape | None = None, asked: Asked | None = None) -> None:
+    def __init__(
+        self,
+        number: int = 0,
+        tape: Tape | None = None,
+        asked: Asked | None = None,
+        id: Key | None = None,
+    ) -> None:
         self.number = number
         self.tape = tape
         self.asked = asked
+        self.id = id  # of the command, where its client may ask for it again
 
     @property
     def descriptors(self) -> tuple[int, ...]:

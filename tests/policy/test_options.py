@@ -54,6 +54,7 @@ def test_without_options_a_rule_gives_what_every_command_gets() -> None:
         ("background kill", {}),
         ("resume no", {"resume": 0.0}),
         ("resume 5m", {"resume": 300.0}),
+        ("idempotent", {"idempotent": True}),
         ("from 10.0.0.0/8 ::1", {"sources": (ip_network("10.0.0.0/8"), ip_network("::1"))}),
         ("when Mon 08:00-18:00", {"windows": (Window(frozenset({0}), 480, 1080, "Mon 08:00-18:00"),)}),
         ("until 2030-01-01T00:00Z", {"until": 1_893_456_000.0}),

@@ -27,6 +27,7 @@ OTHER: dict[str, object] = {
     "stdin": False,
     "background_keep": True,
     "resume": 300.0,
+    "idempotent": True,
     "umask": 0o77,
     "nice": 5,
     "limits": Limits(10, 512 << 20, 32, 64, 1000),

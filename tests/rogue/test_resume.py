@@ -13,6 +13,7 @@ from tests.rogue.conftest import Target
 from tests.rogue.wire import Key
 
 FEATURES = (b"resume",)
+LOST, ALREADY_RAN = 6, 7
 
 
 def enter(target: Target, key: Key, session: bytes, received: int = 0) -> tuple[Rogue, int, int]:
@@ -34,6 +35,13 @@ def busy(target: Target, session: bytes) -> Rogue:
     rogue.exec(b"cat")
     rogue.expect(wire.STARTED, 1)
     return rogue
+
+
+def repeated(rogue: Rogue, channel: int = 1) -> wire.Exit:
+    """Return what is said of a command that was asked for before."""
+    kind, body, output = rogue.outcome(channel)
+    assert (kind, output) == (wire.EXIT, b"")
+    return wire.Exit(body)
 
 
 def finish(rogue: Rogue) -> bytes:
@@ -120,6 +128,6 @@ def test_a_command_that_is_asked_for_again_does_not_start_again(target: Target) 
         with again:
             assert (resumed, count) == (1, 1)
             again.send(wire.frame(wire.EXEC, wire.exec_(1, b"cat"), channel=2))
-            kind, body, _ = again.outcome(2)
-            assert (kind, wire.Exit(body).cause) == (wire.EXIT, 7)  # ALREADY_RAN
+            told = repeated(again, 2)
+            assert (told.cause, told.message) == (LOST, b"was started once, and has not ended yet")
             assert finish(again) == b"whole"

@@ -406,7 +406,7 @@ def test_descriptors_for_the_runner_go_nowhere(taken: Taken) -> None:
     taken.come_in(1, taken.alice)
     place = f"/proc/{taken.runner_pid()}/fd"
     before = len(os.listdir(place))
-    data = struct.pack("!IB", 8, orders.Leave.code) + struct.pack("!Q", 99)
+    data = struct.pack("!IB", 12, orders.Leave.code) + struct.pack("!QI", 99, 0)
     with open("/etc/passwd", "rb") as file:
         for _ in range(100):
             socket.send_fds(taken.link.socket, [data], [file.fileno()] * 200)

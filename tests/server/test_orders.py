@@ -23,12 +23,12 @@ EVERY: list[Message] = [
     orders.Start(
         1, 2, Form.ARGV, (b"ls", b"\xff\0"), ((b"A", b""),), b"/", 5, True, Pty("xterm", 80, 24), "yes"
     ),
-    orders.Start(1, 2, Form.SUBSYSTEM, (), (), None, None, False, None, ""),
+    orders.Start(1, 2, Form.SUBSYSTEM, (), (), None, None, False, None, "", number=7, settled=b"12345678"),
     orders.Ask(1, 3, "explain", (b"ls",), False, b"/tmp", ((b"A", b"b"),)),
     orders.Send(2, "TERM"),
     orders.End(2, Cause.LOST),
     orders.Drained(2, 1 << 40, 0),
-    orders.Leave(1),
+    orders.Leave(1, b"12345678"),
     orders.Reload("SIGHUP"),
     orders.Adopt("no certificate"),
     orders.Bound("/run/rexec"),
@@ -41,6 +41,7 @@ EVERY: list[Message] = [
     orders.Judged(1, True, "alice"),
     orders.Rejected(2, "no", None),
     orders.Broken(2, 127, "not there", "cmds.txt:1"),
+    orders.Repeated(2, False, Cause.ALREADY_RAN, 3, "", "already ran"),
     orders.Over(2),
     orders.Ended(2, Cause.SIGNALLED, 0, "KILL", 1, 2, 3, 4),
     orders.Answer(3, True, b"[]"),
