@@ -43,10 +43,11 @@ class ConfigError(UsageError):
 
 
 class ConnectError(RexecError):
-    """No connection could be made; `is_refused`: since nothing listens there."""
+    """No connection could be made; `is_refused`: nothing listens there, `is_lost`: it began, and broke."""
 
     state = "unreachable"
     is_refused = False
+    is_lost = False
 
 
 class TrustError(RexecError):

@@ -204,7 +204,7 @@ class Copies:
                 signers(target.home, target.identities, os.environ, ask_passphrase),
                 ask=ask_trust if has_terminal() else None,
                 say=self._note,
-                first=lambda connection: connection.send(first, 1),
+                first=first,
             )
             session.noticed = self._say
             if self._line.verbose:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from rexec.client.config import Target
     from rexec.client.session import Session
     from rexec.client.streams import Sink, Source
-    from rexec.protocol.connection import Connection
 
 PROGRAM = "rexec"
 _SIGNALLED = 128  # and above: by a signal, as shells have it
@@ -103,10 +102,7 @@ class OneShot:
     def _connected(self, exec_: f.Exec | f.Query) -> tuple[Session, Command]:
         """Connect, with the command right behind the proof."""
 
-        def first(connection: Connection) -> bytes:
-            return connection.send(exec_, 1)
-
-        session = connect_to(self.target, self._say, first)
+        session = connect_to(self.target, self._say, exec_, self._tell)
         self._chat(f"{self.target.name}: authenticated as {session.user}")
         self.command = command = Command(1, self._source(), *self._sinks())
         self._catch(session)  # first: whoever sees output may send a signal
@@ -336,13 +332,16 @@ def _status_fd(line: Line) -> int | None:
 
 
 def connect_to(
-    target: Target, say: Callable[[str], None], first: Callable[[Connection], bytes] = lambda connection: b""
+    target: Target,
+    say: Callable[[str], None],
+    first: f.Exec | f.Query | None = None,
+    told: Callable[[str, bool], None] = lambda text, is_good: None,
 ) -> Session:
     """Return a session; the person at our terminal is asked what has to be asked. Raises `RexecError`."""
     asks = may_ask(target)
     passphrase = ask_passphrase if asks else no_passphrase
     keys = signers(target.home, target.identities, os.environ, passphrase)
-    return connect(target, keys, ask=ask_trust if asks else None, say=say, first=first)
+    return connect(target, keys, ask=ask_trust if asks else None, say=say, told=told, first=first)
 
 
 def reason_of(name: str, result: Result) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rexec.client.async_session import AsyncSession
+from rexec.client.attempts import Attempts
 from rexec.client.greeting import Ends, Greeting, Terms, named
 from rexec.errors import ConnectError, ConnectionLost, RemoteProtocolError, RexecError
 from rexec.transport.dial import name_of, peer_uid
@@ -26,6 +27,7 @@ class Door:
 
     def __init__(self) -> None:
         self._ready = False
+        self._is_lost = False  # rather than refused by whoever is there
         self._data = bytearray()
         self._over: RexecError | None = None
         self._news = asyncio.Event()
@@ -61,11 +63,12 @@ class Door:
         await self._news.wait()
         self._news.clear()
 
-    @staticmethod
-    def _failed(error: RexecError) -> ConnectError:
+    def _failed(self, error: RexecError) -> ConnectError:
         why = str(error).removeprefix("tls: ")
         hint = "the server may have been started with --no-tls" if "wrong version" in why else None
-        return ConnectError(f"tls: {why}", hint=hint)
+        found = ConnectError(f"tls: {why}", hint=hint)
+        found.is_lost = self._is_lost
+        return found
 
     # --- the link -----------------------------------------------------------------------------
 
@@ -78,12 +81,14 @@ class Door:
         self._news.set()
 
     def ended(self) -> None:
+        self._is_lost = True
         self._finish(_End("connection lost: the server closed it"))
 
     def writable(self, yes: bool) -> None:
         pass  # a greeting is smaller than any buffer
 
     def lost(self, error: Exception | None) -> None:
+        self._is_lost |= error is None or isinstance(error, ConnectionError)
         if isinstance(error, RemoteProtocolError):
             self._finish(error)
         else:
@@ -103,18 +108,51 @@ async def open_session(target: Target, signers: Iterable[Signer], terms: Terms |
 
     Raises `ConnectError`, `TrustError`, `AuthError`, and what reading keys may raise.
     """
-    deadline = asyncio.get_running_loop().time() + target.connect_timeout
-    door = Door()
+    way = _Way(target, signers, terms or Terms())
     try:
+        return await way.session() or await _again(way)
+    except RexecError as error:
+        raise named(target, error) from None
+
+
+class _Way(Attempts):
+    """One attempt to connect, and those that follow where it is lost."""
+
+    async def session(self) -> AsyncSession | None:
+        """Return a session, or None where a connection was there and broke."""
+        try:
+            return await self._session()
+        except (ConnectionLost, ConnectError) as error:
+            self.fail(error)
+        return None
+
+    async def _session(self) -> AsyncSession:
+        target, door = self.target, Door()
+        deadline = asyncio.get_running_loop().time() + target.connect_timeout
         link = await reach(target, door, deadline)
         try:
-            greeting = Greeting(target, ends_of(target, link), signers, terms or Terms())
-            return await _greet(greeting, link, door, deadline)
+            return await _greet(self.begin(ends_of(target, link)), link, door, deadline)
         except BaseException:
             link.abort()
             raise
-    except RexecError as error:
-        raise named(target, error) from None
+
+
+async def _again(way: _Way) -> AsyncSession:
+    """Try until somebody welcomes us, or there is no time left."""
+    from rexec.client.resume import Pauses
+
+    loop = asyncio.get_running_loop()
+    pauses = Pauses(way.target, loop.time())
+    while True:
+        pauses.allow(way.patience)
+        await asyncio.sleep(max(0.0, pauses.due - loop.time()))
+        try:
+            session = await way.session()
+            if session is not None:
+                return session
+        except ConnectError as error:
+            way.why = error
+        way.go_on(pauses, loop.time())
 
 
 async def reach(target: Target, door: Door, deadline: float) -> Link:

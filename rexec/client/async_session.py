@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from rexec.client.dispatch import Dispatch, Farewell
+from rexec.client.dispatch import Dispatch
 from rexec.errors import ConnectionLost, RexecError
 from rexec.limits import (
     ACK_DELAY,
@@ -17,9 +17,7 @@ from rexec.limits import (
     PARTING,
 )
 from rexec.protocol import frames as f
-from rexec.protocol.connection import RESUME
 from rexec.protocol.frames import Farewell as Reason
-from rexec.protocol.state import Handshake
 from rexec.transport.link import mapped
 
 if TYPE_CHECKING:
@@ -175,11 +173,10 @@ class AsyncSession(Dispatch):
     @property
     def _may_return(self) -> bool:
         """Whether a connection that is lost may be sought again."""
-        is_agreed = RESUME in self.connection.features and self.connection.state is Handshake.OPEN
-        return is_agreed and self.greeting is not None
+        return self._is_agreed() and self.greeting is not None
 
     def _cut(self, error: ConnectionLost) -> None:
-        if isinstance(error, Farewell) or not self._may_return:
+        if self._is_final(error) or not self._may_return:
             super()._cut(error)
             return
         self._timer.cancel()
@@ -206,7 +203,7 @@ class AsyncSession(Dispatch):
         link.owner = self
         self._wait_for_silence()
         if not greeting.resumed:
-            self._fail(f"{why}; the server knows the session no more")
+            self._ask_again(why)
         if self.told is not None:
             self.told("resumed" if greeting.resumed else "connected again", True)
         self._flowing = True

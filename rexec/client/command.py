@@ -20,12 +20,19 @@ class Command:
     """A command on its channel. `last` is the frame that ended it, `error` why there is none."""
 
     __slots__ = (
-        "channel", "ended", "error", "is_deaf", "last", "noticed", "receipt", "received", "rule", "sinks",
-        "source", "started", "stopped", "terminal",
+        "asked", "channel", "ended", "error", "is_abandoned", "is_deaf", "is_fed", "is_only_asked_about",
+        "last", "noticed", "receipt", "received", "rule", "signals", "sinks", "size", "source", "started",
+        "stopped", "terminal",
     )  # fmt: skip
 
     def __init__(self, channel: int, source: Source | None, stdout: Sink, stderr: Sink) -> None:
         self.channel = channel
+        self.asked: f.Exec | f.Query | None = None  # what the server was asked
+        self.signals: list[str] = []  # that were sent to it
+        self.size: f.Resize | None = None  # of its terminal, as it was told last
+        self.is_fed = False  # some input was sent, which cannot be sent again
+        self.is_abandoned = False  # nobody waits for it
+        self.is_only_asked_about = False  # it was started once, and is not to be started again
         self.source = source
         self.sinks = {Stream.STDOUT: stdout, Stream.STDERR: stderr}
         self.received = {Stream.STDOUT: 0, Stream.STDERR: 0}
@@ -95,6 +102,21 @@ class Command:
             case _:
                 pass
 
+    def again(self) -> f.Exec | f.Query | None:
+        """Return what to ask a server that lost the connection and the session; None: nothing.
+
+        What its caller has seen some of is not to be started again; that is what the offsets say.
+        """
+        seen = any(self.received.values())
+        if self.asked is None or self.is_abandoned or (seen and isinstance(self.asked, f.Query)):
+            return None
+        if isinstance(self.asked, f.Query) or not (seen or self.is_fed):
+            self.started = False
+            return self.asked
+        self.is_only_asked_about = True
+        stdout, stderr = self.received.values()
+        return self.asked.replace(stdout_from=stdout if seen else 1, stderr_from=stderr)
+
     def result(self) -> Result:
         """Return what is known, as `--json` has it."""
         match self.last:
@@ -115,7 +137,10 @@ class Command:
     def _ended(self, end: f.Exit) -> Result:
         state, code, error = _meaning(end)
         promised = {Stream.STDOUT: end.stdout, Stream.STDERR: end.stderr}
-        for stream, count in self.received.items():
+        seen = sum(self.received.values())
+        if not end.output_kept and seen:
+            error = f"{error}; output incomplete at byte {seen}"
+        for stream, count in self.received.items() if end.output_kept else ():
             if stream not in self.stopped and count != promised[stream]:
                 state, code, error = "lost", 255, f"output incomplete at byte {count}"
         return Result(
@@ -130,7 +155,7 @@ class Command:
         )
 
     def _add_output(self, result: Result) -> None:
-        if self.started:
+        if self.started or any(self.received.values()):
             result.stdout_bytes = self.received[Stream.STDOUT]
             result.stderr_bytes = self.received[Stream.STDERR]
         stdout, stderr = self.sinks[Stream.STDOUT], self.sinks[Stream.STDERR]
@@ -158,7 +183,7 @@ def _meaning(end: f.Exit) -> tuple[str, int, str | None]:
         case Cause.DRAINED:
             return "ended", 255, end.message or "the server is stopping"
         case Cause.ALREADY_RAN:
-            return "lost", 255, f"already ran, status {end.status}"
+            return "lost", 255, end.message or f"already ran, status {end.status}"
         case _:
             return "lost", 255, end.message or "nobody knows how the command ended"
 

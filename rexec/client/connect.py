@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from rexec.client.attempts import Attempts
 from rexec.client.greeting import Ends, Greeting, Terms, named
 from rexec.client.session import Session
 from rexec.errors import ConnectError, ConnectionLost, RexecError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rexec.client.config import Target
     from rexec.client.identity import Signer
     from rexec.client.trust import Ask
+    from rexec.protocol import frames as f
     from rexec.protocol.connection import Connection
     from rexec.transport.dial import Wire
 
@@ -26,28 +28,70 @@ def connect(
     *,
     ask: Ask | None = None,
     say: Callable[[str], None] = lambda text: None,
-    first: Callable[[Connection], bytes] = lambda connection: b"",
+    told: Callable[[str, bool], None] = lambda text, is_good: None,
+    first: f.Exec | f.Query | None = None,
 ) -> Session:
-    """Return a session; `first` makes the frames that go out with the proof, and again with each proof.
+    """Return a session; `first` goes out with each proof, on channel 1, for a command that is adopted then.
 
-    Raises `ConnectError`, `TrustError`, `AuthError`, and what reading keys may raise.
+    A connection that is lost before the welcome is made again: who is there by then knows the command by its
+    id. Raises `ConnectError`, `TrustError`, `AuthError`, and what reading keys may raise.
     """
-    deadline = time.monotonic() + target.connect_timeout
+
+    def along(connection: Connection) -> bytes:
+        return b"" if first is None else connection.send(first, 1)
+
+    way = _Way(target, signers, Terms(ask, say, along), told)
     try:
-        wire = dial(target.address, timeout=target.connect_timeout, tls=target.tls, via=target.via)
-        try:
-            greeting = Greeting(target, ends_of(target, wire), signers, Terms(ask, say, first))
-            session = Session(wire, greeting.connection, _greet(greeting, wire, deadline))
-            session.greeting = greeting
-            session.keepalive, session.silence = target.keepalive, target.silence
-            return session
-        except BaseException:
-            wire.close()
-            raise
+        session = way.session() or _again(way)
     except RexecError as error:
         raise named(target, error) from None
     except OSError as error:
         raise ConnectError(f"{target.name}: {words(error)}") from None
+    session.begin(first)
+    return session
+
+
+class _Way(Attempts):
+    """One attempt to connect, and those that follow where it is lost."""
+
+    def session(self) -> Session | None:
+        """Return a session, or None where a connection was there and broke."""
+        try:
+            return self._session()
+        except (ConnectionLost, ConnectError) as error:
+            self.fail(error)
+        return None
+
+    def _session(self) -> Session:
+        target = self.target
+        deadline = time.monotonic() + target.connect_timeout
+        wire = dial(target.address, timeout=target.connect_timeout, tls=target.tls, via=target.via)
+        try:
+            greeting = self.begin(ends_of(target, wire))
+            session = Session(wire, greeting.connection, _greet(greeting, wire, deadline))
+        except BaseException:
+            wire.close()
+            raise
+        session.greeting = greeting
+        session.keepalive, session.silence = target.keepalive, target.silence
+        return session
+
+
+def _again(way: _Way) -> Session:
+    """Try until somebody welcomes us, or there is no time left."""
+    from rexec.client.resume import Pauses
+
+    pauses = Pauses(way.target, time.monotonic())
+    while True:
+        pauses.allow(way.patience)
+        time.sleep(max(0.0, pauses.due - time.monotonic()))
+        try:
+            session = way.session()
+            if session is not None:
+                return session
+        except ConnectError as error:
+            way.why = error
+        way.go_on(pauses, time.monotonic())
 
 
 def ends_of(target: Target, wire: Wire) -> Ends:
@@ -66,8 +110,7 @@ def _greet(greeting: Greeting, wire: Wire, deadline: float) -> str:
             return str(end.value)
         if data:
             deadline = time.monotonic() + greeting.target.connect_timeout
-            wire.socket.settimeout(greeting.target.connect_timeout)
-            wire.socket.sendall(data)
+            wire.put(data, greeting.target.connect_timeout)
         else:
             greeting.take(_receive(greeting, wire, deadline))
 

@@ -11,8 +11,10 @@ from rexec.client.streams import HeldSink, NullSink
 from rexec.errors import ConnectionLost, RemoteProtocolError, RexecError
 from rexec.limits import CHANNEL_MAX, CHANNELS_PER_SESSION, DATA_MAX
 from rexec.protocol import frames as f
+from rexec.protocol.connection import RESUME
 from rexec.protocol.frames import DATA, Stream
 from rexec.protocol.frames import Farewell as Reason
+from rexec.protocol.state import Handshake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 
 class Farewell(ConnectionLost):
-    """The server said goodbye: nobody has to come back to it."""
+    """The server said goodbye: nobody has to come back to it, unless it is only started anew."""
+
+    is_draining = False
 
 
 class Dispatch:
@@ -34,6 +38,7 @@ class Dispatch:
         self.user = user
         self.closed_sink: Command | None = None  # whose reader went away first
         self.noticed: Callable[[str], None] | None = None  # told what the server says to a person
+        self.first: f.Exec | f.Query | None = None  # what was sent with the proof
         self._commands: dict[int, Command] = {}
         self._next_channel = 1
         self._next_id = 1
@@ -65,6 +70,7 @@ class Dispatch:
 
     def adopt(self, command: Command) -> None:
         """Take charge of a command whose Exec has been sent already, and of what came for it."""
+        command.asked = command.asked or self.first
         self._commands[command.channel] = command
         self._next_channel = max(self._next_channel, command.channel + 1)
         self._next_id += 1
@@ -88,6 +94,7 @@ class Dispatch:
             channel = channel % CHANNEL_MAX + 1
         self._next_channel = channel
         command = Command(channel, source, stdout, stderr)
+        command.asked = frame
         self._queue(self.connection.send(frame, channel))
         self.adopt(command)
         return command
@@ -104,15 +111,16 @@ class Dispatch:
         gone, sink.pending = sink.pending, 0
         self._unplug(command, stream)
         command.sinks[stream] = HeldSink()
-        if gone and self._lost is None:
-            self._queue(self.connection.consume(command.channel, stream, gone))
+        self._credit(command, stream, gone)
 
     def signal(self, command: Command, name: str) -> None:
         """Send a signal to a command's group."""
+        command.signals.append(name)
         self._queue(self._send(f.Signal(name), command.channel))
 
     def resize(self, command: Command, size: f.Resize) -> None:
         """Tell a command's terminal how large ours is now."""
+        command.size = size
         self._queue(self._send(size, command.channel))
 
     def stop(self, command: Command, stream: Stream) -> None:
@@ -126,6 +134,7 @@ class Dispatch:
         if not self.is_running(command):
             return
         command.source = None
+        command.is_abandoned = True
         for stream in command.sinks:
             self.stop(command, stream)
             self._unplug(command, stream)
@@ -142,8 +151,7 @@ class Dispatch:
         """Take a piece of the output that is held, and let the command write so much more."""
         sink = command.sinks[stream]
         data = sink.take() if isinstance(sink, HeldSink) else b""
-        if data and self._lost is None:
-            self._queue(self.connection.consume(command.channel, stream, len(data)))
+        self._credit(command, stream, len(data))
         return data
 
     def discard(self, command: Command, stream: Stream) -> None:
@@ -162,6 +170,7 @@ class Dispatch:
             return 0
         size = min(len(data), self._room(command), DATA_MAX)
         if size:
+            command.is_fed = True
             self._queue(self._send(DATA[Stream.STDIN](bytes(data[:size])), command.channel))
         return size
 
@@ -196,7 +205,9 @@ class Dispatch:
                 self._queue(self._send(f.Pong(frame.token)))
                 return
             case f.Goodbye():
-                raise Farewell(frame.message or "the server said goodbye")
+                farewell = Farewell(frame.message or "the server said goodbye")
+                farewell.is_draining = frame.reason is Reason.DRAINING
+                raise farewell
             case f.Notice():
                 self._notice(channel, frame.message)
                 return
@@ -239,8 +250,12 @@ class Dispatch:
         except OSError as error:  # a full disk: what did not arrive whole is never a success
             gone = self._give_up(command, stream)
             command.error = f"{stream.name.lower()}: {(error.strerror or 'cannot be written').lower()}"
-        if gone and self._lost is None:
-            self._queue(self.connection.consume(command.channel, stream, gone))
+        self._credit(command, stream, gone)
+
+    def _credit(self, command: Command, stream: Stream, size: int) -> None:
+        """Let the server send so much more of a stream."""
+        if size and self._lost is None and not command.is_only_asked_about:
+            self._queue(self.connection.consume(command.channel, stream, size))
 
     def _give_up(self, command: Command, stream: Stream) -> int:
         """Read no more of a stream whose sink takes no more; return the bytes that are lost."""
@@ -276,6 +291,7 @@ class Dispatch:
         except BlockingIOError:
             return False
         if data:
+            command.is_fed = True
             self._queue(self._send(DATA[Stream.STDIN](data), command.channel))
         else:
             command.source = None
@@ -309,11 +325,53 @@ class Dispatch:
     def _fail(self, why: str) -> None:
         """Tell every command that its result will not come; one that is told already keeps it."""
         for command in list(self._commands.values()):
-            if command.last is None and command.error is None:
-                count = sum(command.received.values())
-                command.error = f"{why}; output incomplete at byte {count}" if command.started else why
-            self._forget_if_over(command)
-            self._changed(command)
+            self._fail_one(command, why)
+
+    def _fail_one(self, command: Command, why: str) -> None:
+        if command.last is None and command.error is None:
+            count = sum(command.received.values())
+            command.error = f"{why}; output incomplete at byte {count}" if command.started else why
+        self._forget_if_over(command)
+        self._changed(command)
+
+    # --- a new session ------------------------------------------------------------------------
+
+    def _is_agreed(self) -> bool:
+        """Whether a connection that is lost may be sought again."""
+        states = (Handshake.OPEN, Handshake.CLOSED)  # by a goodbye
+        return RESUME in self.connection.features and self.connection.state in states
+
+    def _is_final(self, error: ConnectionLost) -> bool:
+        """Whether nobody comes back after this; a server that is started anew has read nothing of some."""
+        if not isinstance(error, Farewell):
+            return False
+        waits = any(not command.started and command.last is None for command in self._commands.values())
+        return not (error.is_draining and waits)
+
+    def _ask_again(self, why: str) -> None:
+        """Ask a server that does not know the session any more about each command, by its id.
+
+        What it has not started it starts now; of the rest it says what it knows.
+        """
+        for command in list(self._commands.values()):
+            is_open = command.last is None and command.error is None
+            frame = command.again() if is_open and RESUME in self.connection.features else None
+            if frame is None:
+                self._fail_one(command, f"{why}; the server knows the session no more")
+                continue
+            self._queue(self.connection.send(frame, command.channel))
+            self._say_again(command)
+
+    def _say_again(self, command: Command) -> None:
+        """Say what was said to a command besides."""
+        for stream in command.stopped:
+            self._queue(self._send(f.Stop(stream), command.channel))
+        if command.is_deaf:
+            self._queue(self._send(f.Eof(Stream.STDIN), command.channel))
+        if command.size is not None:
+            self._queue(self._send(command.size, command.channel))
+        for name in command.signals:
+            self._queue(self._send(f.Signal(name), command.channel))
 
     def _send(self, frame: f.Frame, channel: int = 0) -> bytes:
         return self.connection.send(frame, channel) if self._lost is None or not channel else b""

@@ -22,6 +22,7 @@ from rexec.errors import AuthError, ConnectError, ConnectionLost, RemoteProtocol
 from rexec.limits import SESSION_ID
 from rexec.protocol import frames as f
 from rexec.protocol.connection import RESUME, Connection
+from rexec.protocol.frames import Farewell
 from rexec.protocol.state import Role
 
 TYPE_CHECKING = False
@@ -85,7 +86,9 @@ class Greeting:
         self.connection = Connection(Role.CLIENT, session)
         self.name = os.urandom(SESSION_ID)  # of the session
         self.signer: Signer | None = None  # whose proof was accepted
+        self.trying: Signer | None = None  # whose proof was sent
         self.resumed = False
+        self.is_another = False  # after one whose connection was lost before the welcome
         self._ends = ends
         self._signers = signers
         self._terms = terms
@@ -100,10 +103,34 @@ class Greeting:
         found.server_key = self.server_key
         return found
 
+    def anew(self, ends: Ends) -> Greeting:
+        """Return the greeting that follows a connection which was lost before the welcome.
+
+        A server may have read all that was sent: it hears the same name and the same key, and nothing twice.
+        """
+        if self.trying is None:
+            found = Greeting(self.target, ends, self._signers, self._terms)
+        else:
+            terms = Terms(self._terms.ask, self._terms.say)
+            found = Greeting(self.target, ends, (self.trying,), terms, self.connection.session)
+        found.name = self.name
+        found.server_key = self.server_key
+        found.trying = self.trying
+        found.is_another = self.trying is not None
+        return found
+
+    @property
+    def is_worth_another(self) -> bool:
+        """Whether a server that takes this up may know what it was asked, if it was."""
+        if not self.target.resume_for:
+            return False
+        return self.trying is None or self._hello is None or RESUME in self.connection.features
+
     def take(self, data: bytes | memoryview | None) -> None:
         """Take what came; None is the end. Raises `ConnectionLost`, `RemoteProtocolError`."""
         if data is None:
-            self.connection.receive_eof()
+            if not self.target.resume_for:
+                self.connection.receive_eof()
             raise ConnectionLost("the server closed the connection")
         self.connection.receive_data(data)
 
@@ -111,7 +138,9 @@ class Greeting:
         """Return the error for a server that says nothing, with the commonest reason."""
         mute = not self.target.tls and self._hello is None
         hint = "the server may speak TLS: leave --no-tls away" if mute else None
-        return ConnectError("timed out waiting for the server's answer", hint=hint)
+        found = ConnectError("timed out waiting for the server's answer", hint=hint)
+        found.is_lost = self.trying is not None and self._hello is not None
+        return found
 
     def steps(self) -> Steps:
         """Yield what to send, and nothing until more came; return the user that we are."""
@@ -129,6 +158,7 @@ class Greeting:
             except AuthError as error:  # an agent that does not sign with this key may with the next
                 refused.append(str(error))
                 continue
+            self.trying = signer
             yield waiting + proof + self._terms.first(self.connection)
             waiting = b""
             verdict = yield from self._verdict()
@@ -167,7 +197,9 @@ class Greeting:
         while self._hello is None:
             frame = yield from self._event()
             if isinstance(frame, f.Goodbye):
-                raise ConnectError(f"the server said goodbye: {frame.message}")
+                found = ConnectError(f"the server said goodbye: {frame.message}")
+                found.is_lost = frame.reason is Farewell.DRAINING
+                raise found
             if isinstance(frame, f.ServerHello):
                 self._hello = frame
         return self._hello
@@ -181,6 +213,8 @@ class Greeting:
                     self._hello = frame
                 case f.Welcome() | f.Refused():
                     return frame
+                case f.Goodbye(reason=Farewell.DRAINING):
+                    raise ConnectionLost(f"the server said goodbye: {frame.message}")
                 case f.Goodbye():
                     raise AuthError(f"the server said goodbye: {frame.message}")
                 case _:

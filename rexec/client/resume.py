@@ -33,6 +33,8 @@ class Pauses:
     """When to try again, and when no more."""
 
     def __init__(self, target: Target, now: float) -> None:
+        self._began = now
+        self._limit = now + target.resume_for
         self._deadline = now + target.resume_for
         self._next = RESUME_PAUSE
         self.due = now + self._pause()
@@ -46,8 +48,12 @@ class Pauses:
         if isinstance(error, ConnectError) and error.is_refused:
             self._deadline = min(self._deadline, now + RESUME_RESET)
         self.due = now + self._pause()
-        if self.due > self._deadline:
+        if self.due > min(self._deadline, self._limit):
             raise error
+
+    def allow(self, seconds: float) -> None:
+        """Take so many seconds in all."""
+        self._limit = self._began + seconds
 
     def _pause(self) -> float:
         pause, self._next = self._next, min(2 * self._next, RESUME_PAUSE_MAX)

@@ -10,13 +10,12 @@ import select
 import time
 from collections import deque
 
-from rexec.client.dispatch import Dispatch, Farewell
+from rexec.client.dispatch import Dispatch
 from rexec.errors import ConnectionLost, RexecError
 from rexec.limits import ACK_DELAY, DATA_MAX, HEADER_SIZE, KEEPALIVE_IDLE, KEEPALIVE_TIMEOUT
 from rexec.protocol import frames as f
 from rexec.protocol.connection import RESUME
 from rexec.protocol.frames import Farewell as Reason
-from rexec.protocol.state import Handshake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +53,17 @@ class Session(Dispatch):
         self._polled: tuple[select.poll, dict[int, int]] = select.poll(), {}
         wire.unblock()
         self._queue(connection.again())  # what was too large to go out before the welcome
+
+    def begin(self, first: f.Exec | f.Query | None) -> None:
+        """Note what was sent with the proof; raises `ConnectionLost` where nobody can say if it was read."""
+        self.first = first
+        greeting = self.greeting
+        if first is None or greeting is None or not greeting.is_another or greeting.resumed:
+            return
+        if RESUME not in self.connection.features:
+            self.wire.close()
+            raise ConnectionLost("connection lost, and this server does not tell what it was asked before")
+        self._queue(self.connection.send(first, 1))
 
     @property
     def server_key(self) -> PublicKey | None:
@@ -202,11 +212,10 @@ class Session(Dispatch):
     @property
     def _may_return(self) -> bool:
         """Whether a connection that is lost may be sought again."""
-        is_agreed = RESUME in self.connection.features and self.connection.state is Handshake.OPEN
-        return is_agreed and self.greeting is not None
+        return self._is_agreed() and self.greeting is not None
 
     def _cut(self, error: ConnectionLost) -> None:
-        if isinstance(error, Farewell) or not self._may_return:
+        if self._is_final(error) or not self._may_return:
             super()._cut(error)
             return
         from rexec.client.resume import Return
@@ -246,7 +255,7 @@ class Session(Dispatch):
         self._heard = time.monotonic()
         self._pinged = False
         if not self.greeting.resumed:
-            self._fail(f"{self._why}; the server knows the session no more")
+            self._ask_again(self._why)
         if self.told is not None:
             self.told("resumed" if self.greeting.resumed else "connected again", True)
         self._queue(self.connection.again())

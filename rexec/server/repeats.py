@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rexec.server.ledgerfile import Record
     from rexec.server.orders import Start
 
-_UNKNOWN = "was started once, and this server knows nothing of it"
+_UNKNOWN = "the command was started once, and this server knows nothing of it"
 _GIVEN_UP = (Cause.LOST, Cause.DRAINED)  # ends that were not the command's own
 _ENDS = {
     Cause.TIMEOUT: "already ran, until its time was over",
@@ -59,12 +59,12 @@ def told_of(child: int, record: Record, contents: bytes) -> Repeated:
     if record.contents != contents:
         return Repeated(child, True)
     if record.kind == ledgerfile.BEGUN:
-        return Repeated(child, False, message="was started once, and has not ended yet")
+        return Repeated(child, False, message="the command was started once, and has not ended yet")
     if record.kind == ledgerfile.LOST:
-        return Repeated(child, False, message="was started once, and nobody knows how it ended")
+        return Repeated(child, False, message="the command was started once, and nobody knows how it ended")
     cause = Cause(record.cause)
     if cause in _GIVEN_UP:
-        return Repeated(child, False, message="was started once, and ended before its time")
+        return Repeated(child, False, message="the command was started once, and ended before its time")
     if cause is Cause.SIGNALLED:
         return Repeated(child, False, Cause.ALREADY_RAN, 128 + record.status, _name(record.status))
     return Repeated(child, False, Cause.ALREADY_RAN, record.status, message=_ENDS.get(cause, ""))

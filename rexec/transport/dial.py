@@ -60,6 +60,14 @@ class Wire:
         except OSError as error:
             raise ConnectionLost(f"connection lost: {words(error)}") from None
 
+    def put(self, data: bytes, timeout: float) -> None:
+        """Send all of it, waiting. Raises `ConnectionLost`, `TimeoutError`."""
+        self.socket.settimeout(timeout)
+        try:
+            self.socket.sendall(data)
+        except (ConnectionError, ssl.SSLEOFError) as error:
+            raise ConnectionLost(f"connection lost: {words(error)}") from None
+
     def receive(self) -> memoryview | None:
         """Return bytes that came, valid until the next call; empty: none now, None: the end."""
         total = 0
@@ -166,10 +174,14 @@ def _secured(plain: socket.socket) -> ssl.SSLSocket:
         wrapped.close()
         why = reason(error) if isinstance(error, ssl.SSLError) else str(error)
         hint = "the server may have been started with --no-tls" if "wrong version" in why else None
-        raise ConnectError(f"tls: {why}", hint=hint) from None
+        found = ConnectError(f"tls: {why}", hint=hint)
+        found.is_lost = isinstance(error, ssl.SSLEOFError)
+        raise found from None
     except OSError as error:
         wrapped.close()
-        raise ConnectError(f"tls: {words(error)}") from None
+        found = ConnectError(f"tls: {words(error)}")
+        found.is_lost = isinstance(error, ConnectionError)
+        raise found from None
     return wrapped
 
 

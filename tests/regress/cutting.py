@@ -106,6 +106,10 @@ class Proxy:
     def port(self) -> int:
         return int(self.address.rpartition(":")[2])
 
+    def lead_to(self, host: Host) -> None:
+        """Carry new connections to a server that was started again."""
+        self._to = ("127.0.0.1", host.port)
+
     def cut_all(self) -> None:
         """Cut all connections that there are; new ones are carried on."""
         while self._open:

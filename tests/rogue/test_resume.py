@@ -129,5 +129,8 @@ def test_a_command_that_is_asked_for_again_does_not_start_again(target: Target) 
             assert (resumed, count) == (1, 1)
             again.send(wire.frame(wire.EXEC, wire.exec_(1, b"cat"), channel=2))
             told = repeated(again, 2)
-            assert (told.cause, told.message) == (LOST, b"was started once, and has not ended yet")
+            assert (told.cause, told.message) == (
+                LOST,
+                b"the command was started once, and has not ended yet",
+            )
             assert finish(again) == b"whole"
