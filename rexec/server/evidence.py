@@ -38,9 +38,6 @@ AUDIT = "audit"
 _NEIGHBOURS = 64  # servers that may share one home
 
 
-_UNKEPT = "the ids of commands cannot be kept, which all but clients with --no-resume need"
-
-
 class Refused(Exception):
     """What has to be written down before a command runs could not be; says why."""
 
@@ -118,7 +115,8 @@ class Evidence:
         except Unkept as error:
             self._drop(id)
             self._log.event("ids", result="lost", why=str(error))
-            raise Refused(f"{_UNKEPT} ({error})") from None
+            why = f"the ids of commands cannot be kept ({error}): only clients with --no-resume are served"
+            raise Refused(why) from None
         return id
 
     def _drop(self, id: Key | None) -> None:

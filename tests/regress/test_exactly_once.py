@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -11,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import rexec
 from tests.regress.conftest import PATIENCE, Host, wait_until
-from tests.regress.cutting import Fate, Fates, Proxy
+from tests.regress.cutting import Fates, Proxy
 
 RULES = """\
 sh -c "echo here; exec sleep 1000"

@@ -158,7 +158,7 @@ GREETINGS: dict[str, Script] = {
 def test_a_greeting_that_is_none_ends_the_client(tmp_path: Path, tls: bool, name: str) -> None:
     """security.md, Protocol: "frames before authentication, twice, out of order"."""
     with talk(tmp_path, GREETINGS[name], tls=tls) as server:
-        done = server.run("cat", stdin=CANARY)
+        done = server.run("cat", options=("--resume-for", "200ms"), stdin=CANARY)
         lost(done)
         assert done.stdout == b""
         assert CANARY not in server.heard
