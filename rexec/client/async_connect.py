@@ -9,7 +9,7 @@ from rexec.client.async_session import AsyncSession
 from rexec.client.attempts import Attempts
 from rexec.client.greeting import Ends, Greeting, Terms, named
 from rexec.errors import ConnectError, ConnectionLost, RemoteProtocolError, RexecError
-from rexec.transport.dial import name_of, peer_uid
+from rexec.transport.dial import name_of, peer_uid, words
 from rexec.transport.link import mapped
 from rexec.transport.outbound import open_link
 
@@ -162,6 +162,10 @@ async def reach(target: Target, door: Door, deadline: float) -> Link:
             link = await open_link(target.address, door, tls=target.tls, via=target.via)
             try:
                 await door.ready()
+            except ConnectError as error:
+                error.is_lost |= link.tls is not None and link.tls.is_cut
+                link.abort()
+                raise
             except BaseException:
                 link.abort()
                 raise
@@ -205,7 +209,10 @@ def ends_of(target: Target, link: Link) -> Ends:
     """Return what a greeting has to know of the link."""
     plain = link.socket
     uid = peer_uid(plain) if target.address.path else None
-    dialled = name_of(plain.getpeername())
+    try:
+        dialled = name_of(plain.getpeername())
+    except OSError as error:  # it was there, and is gone
+        raise ConnectionLost(f"connection lost: {words(error)}") from None
     if link.tls is None:
         return Ends(None, None, dialled, uid)
     return Ends(link.tls.certificate(), link.tls.binding, dialled, uid)

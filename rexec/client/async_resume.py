@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from rexec.client.async_connect import Door, ends_of, reach
 from rexec.client.resume import Pauses
 from rexec.errors import ConnectError, ConnectionLost, RexecError
+from rexec.limits import PARTING
+from rexec.protocol import frames as f
+from rexec.protocol.frames import Farewell
 from rexec.transport.dial import words
 
 if TYPE_CHECKING:
@@ -32,6 +35,17 @@ async def come_back(before: Greeting, session: Session) -> tuple[Link, Greeting,
         except OSError as error:
             why = ConnectError(words(error))
         pauses.again(why, loop.time())
+
+
+async def take_leave(before: Greeting, session: Session) -> None:
+    """Make one more attempt, a short one: a server that hears goodbye ends what runs for us."""
+    try:
+        async with asyncio.timeout(PARTING):
+            link, greeting, _ = await _try(before, session)
+    except (RexecError, OSError):  # a time-out too: it will find out by itself
+        return
+    link.write(greeting.connection.send(f.Goodbye(Farewell.DONE)))
+    link.close()
 
 
 async def _try(before: Greeting, session: Session) -> tuple[Link, Greeting, Door]:

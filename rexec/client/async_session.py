@@ -101,6 +101,7 @@ class AsyncSession(Dispatch):
             if self._away is not None:
                 self._away.cancel()
                 self._away = None
+                await self._take_leave()
                 self._gone.set_result(None)
             self._queue(self._send(f.Goodbye(Reason.DONE)))
             self._lose("connection closed")
@@ -211,6 +212,12 @@ class AsyncSession(Dispatch):
         self.settle(door.rest(), door.over)
         if self._away is None:
             self.writable(self._flowing)
+
+    async def _take_leave(self) -> None:
+        from rexec.client.async_resume import take_leave
+
+        if self._commands and self.greeting is not None:
+            await take_leave(self.greeting, self.connection.session)
 
     # --- silence ------------------------------------------------------------------------------
 

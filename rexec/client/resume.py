@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 from rexec.client.connect import ends_of
 from rexec.client.greeting import Greeting
 from rexec.errors import ConnectError, ConnectionLost, RexecError
-from rexec.limits import RESUME_PAUSE, RESUME_PAUSE_MAX, RESUME_RESET
+from rexec.limits import PARTING, RESUME_PAUSE, RESUME_PAUSE_MAX, RESUME_RESET
+from rexec.protocol import frames as f
+from rexec.protocol.frames import Farewell
 from rexec.transport.dial import dial, words
 
 if TYPE_CHECKING:
@@ -150,6 +152,28 @@ class Return:
         self.close()
         self._pauses.again(why, time.monotonic())
         return False
+
+    def take_leave(self) -> None:
+        """Make one more attempt, a short one: a server that hears goodbye ends what runs for us."""
+        self.close()
+        deadline = time.monotonic() + PARTING
+        self._pauses.due = 0.0
+        try:
+            while not self.step():
+                left = deadline - time.monotonic()
+                if left <= 0 or not self.interest():
+                    return
+                poll = select.poll()
+                for descriptor, events in self.interest().items():
+                    poll.register(descriptor, events)
+                poll.poll(left * 1000)
+            assert self.wire is not None
+            assert self.greeting is not None
+            self.wire.send(self.greeting.connection.send(f.Goodbye(Farewell.DONE)))
+        except RexecError:
+            pass  # it will find out by itself
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Give up what was begun."""

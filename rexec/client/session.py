@@ -78,7 +78,7 @@ class Session(Dispatch):
     def close(self) -> None:
         """Say goodbye: what still runs is ended."""
         if self._back is not None:
-            self._back.close()
+            self._back.take_leave() if self._commands else self._back.close()
             self._back = None
             self._lose("connection closed")
         elif self._lost is None:

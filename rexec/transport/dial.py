@@ -117,8 +117,11 @@ class Wire:
         os.close(self.socket.detach())
 
     def names(self) -> tuple[str, str]:
-        """Return our and the peer's end as text, as both ends write them."""
-        return name_of(self.socket.getsockname()), name_of(self.socket.getpeername())
+        """Return our and the peer's end as text, as both ends write them. Raises `ConnectionLost`."""
+        try:
+            return name_of(self.socket.getsockname()), name_of(self.socket.getpeername())
+        except OSError as error:  # it was there, and is gone
+            raise ConnectionLost(f"connection lost: {words(error)}") from None
 
     def peer_uid(self) -> int:
         """Return the uid at the other end of a Unix socket (unix(7), SO_PEERCRED)."""

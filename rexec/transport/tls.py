@@ -59,13 +59,14 @@ def binding_of(tls: ssl.SSLSocket | ssl.SSLObject) -> bytes | None:
 class TlsLayer:
     """One TLS connection over memory."""
 
-    __slots__ = ("_broken", "_incoming", "_object", "_outgoing", "ready")
+    __slots__ = ("_broken", "_incoming", "_object", "_outgoing", "is_cut", "ready")
 
     def __init__(self, context: ssl.SSLContext, *, server_side: bool) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side)
         self.ready = False
+        self.is_cut = False  # the handshake broke off, and nobody said why
         self._broken: ssl.SSLError | None = None  # what ended it, while bytes before it were handed over
 
     def feed(self, data: memoryview) -> None:
@@ -79,6 +80,7 @@ class TlsLayer:
         except ssl.SSLWantReadError:
             return False
         except ssl.SSLError as error:
+            self.is_cut = isinstance(error, ssl.SSLEOFError)
             raise RemoteProtocolError(f"tls: {reason(error)}") from None
         check_alpn(self._object)
         self.ready = True

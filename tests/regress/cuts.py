@@ -1,6 +1,6 @@
 """Transfers over connections that break: every result is byte for byte the right one, or 255.
 
-    python -m tests.regress.cuts [--trials 1000] [--large 100] [--seed 1]
+    python -m tests.regress.cuts [--trials 1000] [--large 100] [--seed 1] [--early]
 
 One trial is one `rexec` process, one transfer and one proxy that cuts its connections, from a seed. `make
 cuts` runs the full form; tests/regress/test_resume.py a short one.
@@ -93,11 +93,11 @@ class Range:
         for host in self.hosts:
             host.end()
 
-    def trial(self, seed: int, size: int) -> Trial:
+    def trial(self, seed: int, size: int, *, early: bool = False) -> Trial:
         """Move so many bytes, in a way and over connections that the seed decides."""
         chance = random.Random(seed)
         way = chance.choice(WAYS)
-        fates = Fates(seed, chance.randint(1, 3), size * (2 if way == "both" else 1))
+        fates = Fates(seed, chance.randint(1, 3), size * (2 if way == "both" else 1), early=early)
         if chance.random() < 1 / 2:
             with Proxy(self.hosts[0], fates) as proxy:
                 return self._move(self.hosts[0], proxy, way, size)
@@ -162,7 +162,7 @@ def move(
     return Trial(way, met, losses, resumed, process.returncode, note, said)
 
 
-def run(trials: int, large: int, seed: int, workers: int) -> int:
+def run(trials: int, large: int, seed: int, workers: int, *, early: bool) -> int:
     """Run all trials and print what they came to; 1 where one is wrong."""
     began = time.monotonic()
     kinds: Counter[str] = Counter()
@@ -177,7 +177,7 @@ def run(trials: int, large: int, seed: int, workers: int) -> int:
                 for text in (False, True):
                     place.data(size, text=text)
             with ThreadPoolExecutor(workers) as pool:
-                jobs = pool.map(lambda job: place.trial(seed + job[0], job[1]), enumerate(sizes))
+                jobs = pool.map(lambda job: place.trial(seed + job[0], job[1], early=early), enumerate(sizes))
                 for number, trial in enumerate(jobs):
                     kinds[trial.kind] += 1
                     ways[trial.way] += 1
@@ -204,8 +204,9 @@ def main() -> int:
     parser.add_argument("--large", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=CLEAR)
+    parser.add_argument("--early", action="store_true", help="half of the cuts come before the welcome")
     given = parser.parse_args()
-    return run(given.trials, given.large, given.seed, given.workers)
+    return run(given.trials, given.large, given.seed, given.workers, early=given.early)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from tests.regress.conftest import Host
 
 FATES = ("reset", "end", "truncate", "stall", "silence")
 PIECE = 64 * 1024
+EARLY = 0.5  # of the cuts, where some are to be early
 
 
 class Fate:
@@ -31,12 +32,15 @@ class Fate:
 class Fates:
     """The fates of the connections to come, from a seed: `cuts` of them are cut, the rest is let alone."""
 
-    def __init__(self, seed: int, cuts: int, size: int, kinds: tuple[str, ...] = FATES) -> None:
+    def __init__(
+        self, seed: int, cuts: int, size: int, kinds: tuple[str, ...] = FATES, *, early: bool = False
+    ) -> None:
+        """`early`: some end before anybody is welcome, which takes the first 2,000 bytes or less."""
         chance = random.Random(seed)
-        self._left = [
-            Fate(chance.choice(kinds), chance.randrange(2_000, max(size, 2_001)), chance.random())
-            for _ in range(cuts)
-        ]
+        self._left = []
+        for _ in range(cuts):
+            span = (0, 2_000) if early and chance.random() < EARLY else (2_000, max(size, 2_001))
+            self._left.append(Fate(chance.choice(kinds), chance.randrange(*span), chance.random()))
 
     def add(self, fate: Fate) -> None:
         """Have the next connection meet this fate."""
@@ -54,7 +58,8 @@ class Proxy:
     """
 
     def __init__(self, host: Host, fates: Fates) -> None:
-        self._fates = fates
+        self.fates = fates
+        self._is_shut = False
         if host.address.startswith("unix:"):
             path = Path(host.address.removeprefix("unix:"))
             self._to: tuple[str, int] | str = str(path.with_suffix(".real"))
@@ -90,6 +95,9 @@ class Proxy:
                 near, _ = self._listening.accept()
             except OSError:
                 return
+            if self._is_shut:
+                near.close()
+                continue
             try:
                 far = socket.socket(near.family)
                 far.connect(self._to)
@@ -98,7 +106,7 @@ class Proxy:
                 far.close()
                 continue
             self.connections += 1
-            carried = _Carried(self, near, far, self._fates.next())
+            carried = _Carried(self, near, far, self.fates.next())
             self._open.append(carried)
             carried.begin()
 
@@ -119,6 +127,14 @@ class Proxy:
         """Let no client hear anything more on a connection that there is; what it says is carried on."""
         for carried in self._open:
             carried.is_deaf = True
+
+    def shut_out(self) -> None:
+        """Cut all connections, and close new ones at once."""
+        self._is_shut = True
+        self.cut_all()
+
+    def let_in(self) -> None:
+        self._is_shut = False
 
     def shut(self) -> None:
         """Cut all connections, and take no new ones."""
