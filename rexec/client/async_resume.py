@@ -39,13 +39,17 @@ async def come_back(before: Greeting, session: Session) -> tuple[Link, Greeting,
 
 async def take_leave(before: Greeting, session: Session) -> None:
     """Make one more attempt, a short one: a server that hears goodbye ends what runs for us."""
+    link: Link | None = None
     try:
         async with asyncio.timeout(PARTING):
-            link, greeting, _ = await _try(before, session)
-    except (RexecError, OSError):  # a time-out too: it will find out by itself
-        return
-    link.write(greeting.connection.send(f.Goodbye(Farewell.DONE)))
-    link.close()
+            link, greeting, door = await _try(before, session)
+            link.write(greeting.connection.send(f.Goodbye(Farewell.DONE)))
+            while await door.more() is not None:
+                pass  # whoever closes with bytes unread may take back what was said last
+    except (RexecError, OSError):
+        pass  # a time-out too: it will find out by itself
+    if link is not None:
+        link.close()
 
 
 async def _try(before: Greeting, session: Session) -> tuple[Link, Greeting, Door]:

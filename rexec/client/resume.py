@@ -160,20 +160,28 @@ class Return:
         self._pauses.due = 0.0
         try:
             while not self.step():
-                left = deadline - time.monotonic()
-                if left <= 0 or not self.interest():
+                if not self._await(deadline):
                     return
-                poll = select.poll()
-                for descriptor, events in self.interest().items():
-                    poll.register(descriptor, events)
-                poll.poll(left * 1000)
             assert self.wire is not None
             assert self.greeting is not None
             self.wire.send(self.greeting.connection.send(f.Goodbye(Farewell.DONE)))
+            while self.wire.receive() is not None and self._await(deadline):
+                pass  # whoever closes with bytes unread may take back what was said last
         except RexecError:
             pass  # it will find out by itself
         finally:
             self.close()
+
+    def _await(self, deadline: float) -> bool:
+        """Wait for what this waits for; False where there is nothing, or no time."""
+        left, interest = deadline - time.monotonic(), self.interest()
+        if left <= 0 or not interest:
+            return False
+        poll = select.poll()
+        for descriptor, events in interest.items():
+            poll.register(descriptor, events)
+        poll.poll(left * 1000)
+        return True
 
     def close(self) -> None:
         """Give up what was begun."""

@@ -118,7 +118,10 @@ class TlsLayer:
     def write(self, data: bytes | memoryview) -> bytes:
         """Encrypt, and return what is to go to the wire."""
         if data:
-            self._object.write(data)
+            try:
+                self._object.write(data)
+            except ssl.SSLEOFError:
+                pass  # the peer is gone, as who reads hears
         return self._outgoing.read()
 
     def close(self) -> bytes:

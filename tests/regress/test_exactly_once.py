@@ -7,11 +7,17 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import rexec
+from rexec.client.config import Config, Wishes, resolve
+from rexec.client.connect import connect
+from rexec.client.identity import no_passphrase, signers
+from rexec.client.streams import NullSink
+from rexec.protocol import frames as f
 from tests.regress.conftest import PATIENCE, Host, wait_until
 from tests.regress.cutting import Fate, Fates, Proxy
 
@@ -34,7 +40,7 @@ class Uncut(Fates):
 
 @pytest.fixture
 def place(make_host: Callable[..., Host]) -> Host:
-    return make_host(RULES).start()
+    return make_host(RULES).start("--resume-reset", "60s")
 
 
 def crash(host: Host) -> None:
@@ -94,14 +100,18 @@ def test_what_a_server_never_read_is_started_by_the_next_one(place: Host, tmp_pa
     has the result."""
     runs = tmp_path / "runs"
     kinds = ("reset", "end", "truncate")
-    for number in range(12):
+
+    def run(number: int) -> subprocess.CompletedProcess[bytes]:
         fates = Uncut()
         for turn in range(2):
             fates.add(Fate(kinds[(number + turn) % 3], 150 * number + turn))
         with Proxy(place, fates) as proxy:
-            done = place.run("sh", "-c", f"echo {number} >> {runs}; echo {number}", address=proxy.address)
-        assert (done.returncode, done.stdout) == (0, b"%d\n" % number), done.stderr
-    assert runs.read_text().split() == [str(number) for number in range(12)]
+            return place.run("sh", "-c", f"echo {number} >> {runs}; echo {number}", address=proxy.address)
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, done in enumerate(pool.map(run, range(12))):
+            assert (done.returncode, done.stdout) == (0, b"%d\n" % number), done.stderr
+    assert sorted(map(int, runs.read_text().split())) == list(range(12))
 
 
 def test_without_resume_nothing_is_asked_for_twice(place: Host, tmp_path: Path) -> None:
@@ -157,17 +167,36 @@ def test_input_that_was_sent_cannot_be_sent_again(place: Host) -> None:
     assert place.count("rexec-server: allow ") == 1
 
 
-def test_a_client_that_goes_while_it_is_away_says_goodbye(place: Host) -> None:
-    """cli.md: a client that was interrupted dies of it; and its command ends at once."""
-    with Proxy(place, Uncut()) as proxy, started(place, proxy, HERE) as client:
-        assert client.stdout is not None
-        assert client.stdout.readline() == b"here\n"
-        proxy.fates.add(Fate("silence", 1))
-        proxy.cut_all()
-        assert proxy.cut.wait(PATIENCE)
-        client.send_signal(signal.SIGINT)
-        assert client.wait(PATIENCE) == -signal.SIGINT
+@pytest.mark.parametrize("way", ["blocking", "in an event loop"])
+def test_a_client_that_goes_while_it_is_away_says_goodbye(
+    place: Host, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its command ends at once, and not when the time of a lost connection is over."""
+    monkeypatch.setattr("rexec.client.resume.PARTING", PATIENCE)
+    monkeypatch.setattr("rexec.client.async_resume.PARTING", PATIENCE)
+    with Proxy(place, Uncut()) as proxy:
+        if way == "blocking":
+            target = resolve(proxy.address, Wishes(str(place.home)), Config())
+            session = connect(target, signers(str(place.home), (), {}, no_passphrase))
+            asked = f.Exec(0, f.Form.ARGV, (b"sh", b"-c", HERE.encode()))
+            command = session.start(asked, None, NullSink(), NullSink())
+            session.run(lambda: command.started)
+            proxy.cut_all()
+            session.run(lambda: session.is_away)
+            session.close()
+        else:
+            asyncio.run(leave(place, proxy))
     place.wait_for("rexec-server: left user=.* running=1 why=goodbye")
+
+
+async def leave(place: Host, proxy: Proxy) -> None:
+    host = await rexec.connect_async(proxy.address, home=place.home)
+    process = await host.popen(["sh", "-c", HERE])
+    assert await process.stdout.readline() == b"here\n"
+    proxy.cut_all()
+    while host._session._away is None:
+        await asyncio.sleep(0)
+    await host.close()
 
 
 # --- the Python API ---------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import rexec
 from tests.cli.prompt.conftest import Prompt, Terminal
 from tests.regress.conftest import CLIENT, PATIENCE, Host, processes_of, wait_until
 from tests.regress.cuts import Range
-from tests.regress.cutting import Fate, Fates, Proxy
+from tests.regress.cutting import Fates, Proxy
 
 RULES = """\
 cat ...
@@ -219,20 +219,6 @@ def test_a_silent_connection_is_not_ended_in_an_event_loop_either(hasty: Host) -
 
     with Proxy(hasty, Once()) as proxy:
         asyncio.run(main())
-
-
-def test_no_command_is_started_twice(place: Host, tmp_path: Path) -> None:
-    """protocol.md 10: exactly once, wherever the connection is cut around the start of a command."""
-    for number, after in enumerate((2_000, 1_200, 1_000, 900, 800, 700, 600, 400)):
-        mark = tmp_path / str(number)
-        fates = Once()
-        fates.add(Fate("reset", after))
-        with Proxy(place, fates) as proxy:
-            done = place.run("sh", "-c", f"echo ran >> {mark}", address=proxy.address)
-        runs = mark.read_text().count("ran") if mark.exists() else 0
-        assert runs <= 1
-        if done.returncode == 0:
-            assert runs == 1
 
 
 @pytest.fixture
