@@ -137,9 +137,10 @@ class Command:
     def _ended(self, end: f.Exit) -> Result:
         state, code, error = _meaning(end)
         promised = {Stream.STDOUT: end.stdout, Stream.STDERR: end.stderr}
-        seen = sum(self.received.values())
-        if not end.output_kept and seen:
-            error = f"{error}; output incomplete at byte {seen}"
+        if not end.output_kept:
+            seen = sum(self.received.values())
+            rest = f"; output incomplete at byte {seen}" if seen else ""
+            state, code, error = "lost", 255, f"{error or 'the output is gone'}{rest}"
         for stream, count in self.received.items() if end.output_kept else ():
             if stream not in self.stopped and count != promised[stream]:
                 state, code, error = "lost", 255, f"output incomplete at byte {count}"

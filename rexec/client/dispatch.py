@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from rexec.protocol.connection import Connection
 
 
+SIGNALS_KEPT = 16  # to be sent again to a command that is asked for again
+
+
 class Farewell(ConnectionLost):
     """The server said goodbye: nobody has to come back to it, unless it is only started anew."""
 
@@ -115,7 +118,8 @@ class Dispatch:
 
     def signal(self, command: Command, name: str) -> None:
         """Send a signal to a command's group."""
-        command.signals.append(name)
+        if len(command.signals) < SIGNALS_KEPT:
+            command.signals.append(name)
         self._queue(self._send(f.Signal(name), command.channel))
 
     def resize(self, command: Command, size: f.Resize) -> None:

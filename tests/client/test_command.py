@@ -82,3 +82,63 @@ NUMBERS = {
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_signal_of_this_system_has_its_number_and_any_other_none(name: str) -> None:
     assert signal_number(name) == NUMBERS[name]
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_what_is_gone_is_never_a_success(cause: Cause) -> None:
+    command = Command(1, None, MemorySink(), MemorySink())
+    command.take(f.Started("cmds.txt:1"))
+    command.take(f.Exit(cause, output_kept=False))
+    assert (command.result().state, command.result().exit_code) == ("lost", 255)
+    assert "output incomplete" not in str(command.result().error)
+    command.received[Stream.STDOUT] = 3
+    assert str(command.result().error).endswith("; output incomplete at byte 3")
+
+
+# --- asked for again ------------------------------------------------------------------------------
+
+EXEC = f.Exec(7, f.Form.ARGV, (b"cat",))
+
+
+def asked(frame: f.Exec | f.Query = EXEC) -> Command:
+    command = Command(1, None, MemorySink(), MemorySink())
+    command.asked = frame
+    return command
+
+
+def test_what_was_not_seen_is_asked_for_as_it_was() -> None:
+    command = asked()
+    assert command.again() == EXEC
+    command.take(f.Started("cmds.txt:1"))
+    assert command.again() == EXEC
+    assert not command.started
+
+
+def test_what_was_seen_is_only_asked_about() -> None:
+    command = asked()
+    command.take(f.Started("cmds.txt:1"))
+    command.received[Stream.STDERR] = 3
+    assert command.again() == EXEC.replace(stderr_from=3)
+    command.received[Stream.STDOUT] = 2
+    assert command.again() == EXEC.replace(stdout_from=2, stderr_from=3)
+    assert command.is_only_asked_about
+
+
+def test_input_that_was_sent_cannot_be_sent_again() -> None:
+    command = asked()
+    command.is_fed = True
+    assert command.again() == EXEC.replace(stdout_from=1)
+
+
+def test_nobody_asks_for_what_nobody_waits_for() -> None:
+    command = asked()
+    command.is_abandoned = True
+    assert command.again() is None
+    assert Command(1, None, MemorySink(), MemorySink()).again() is None
+
+
+def test_a_question_is_asked_again_unless_half_of_the_answer_came() -> None:
+    command = asked(f.Query("list"))
+    assert command.again() == f.Query("list")
+    command.received[Stream.STDOUT] = 1
+    assert command.again() is None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from rexec.client.command import Command
-from rexec.client.dispatch import Dispatch
+from rexec.client.dispatch import SIGNALS_KEPT, Dispatch, Farewell
 from rexec.client.streams import HeldSink, MemorySink, MemorySource
 from rexec.errors import ConnectionLost, RexecError
 from rexec.limits import CHANNELS_PER_SESSION, NONCE, SESSION_ID
 from rexec.protocol import frames as f
-from rexec.protocol.connection import Connection
+from rexec.protocol.connection import RESUME, Connection
 from rexec.protocol.frames import Cause, Form, Stream
 from rexec.protocol.state import Role
 
@@ -20,13 +20,16 @@ TRUE = f.Exec(0, Form.ARGV, (b"true",))
 class Line(Dispatch):
     """A client in memory, and the server's core at the other end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *features: str) -> None:
         super().__init__(Connection(Role.CLIENT), "alice")
-        self.server = Connection(Role.SERVER)
         self.clogged = False
         self.heard: list[tuple[int, f.Frame]] = []
-        self._queue(self.connection.send(f.ClientHello(bytes(SESSION_ID))))
-        self.connection.receive_data(self.server.send(f.ServerHello(bytes(NONCE))))
+        self.greet(features)
+
+    def greet(self, features: tuple[str, ...]) -> None:
+        self.server = Connection(Role.SERVER)
+        self._queue(self.connection.send(f.ClientHello(bytes(SESSION_ID), features=features)))
+        self.connection.receive_data(self.server.send(f.ServerHello(bytes(NONCE), features=features)))
         self._queue(self.connection.send(f.Proof("publickey", "", b"")))
         self.connection.receive_data(self.server.accept(f.Welcome("alice")))
         self.pump()
@@ -42,6 +45,12 @@ class Line(Dispatch):
 
     def pump(self) -> None:
         self._guard(self._events)
+
+    def come_back(self, *features: str) -> None:
+        """Lose the connection, and make another to a server that knows the session no more."""
+        self.connection = Connection(Role.CLIENT, self.connection.session)
+        self.greet(features)
+        self._ask_again("connection lost")
 
     def say(self, frame: f.Frame, channel: int = 0) -> None:
         self.connection.receive_data(self.server.send(frame, channel))
@@ -163,3 +172,67 @@ def test_an_abandoned_command_is_stopped_and_signalled_once() -> None:
     line.heard.clear()
     line.abandon(command)
     assert line.heard == []
+
+
+# --- a server that knows the session no more ------------------------------------------------------
+
+
+def test_what_has_no_end_is_asked_for_again_with_all_that_was_said_to_it() -> None:
+    line = Line(RESUME)
+    first = line.begin()
+    line.say(f.Stdout(b"x"), first.channel)
+    second = line.start(TRUE, None, MemorySink(), MemorySink())
+    third = line.start(TRUE, None, MemorySink(), MemorySink())
+    line.finish(second)
+    line.stop(second, Stream.STDERR)
+    line.resize(second, f.Resize(80, 24))
+    line.resize(second, f.Resize(90, 30))
+    for _ in range(2 * SIGNALS_KEPT):
+        line.signal(second, "USR1")
+    line.say(exit_frame(), third.channel)
+    line.come_back(RESUME)
+    signals = [f.Signal("USR1")] * SIGNALS_KEPT
+    said = [f.Stop(Stream.STDERR), f.Eof(Stream.STDIN), f.Resize(90, 30), *signals]
+    assert line.heard == [
+        (first.channel, TRUE.replace(id=1, stdout_from=1)),
+        (second.channel, TRUE.replace(id=2)),
+        *((second.channel, frame) for frame in said),
+    ]
+    line.say(f.Exit(Cause.ALREADY_RAN, 3, output_kept=False), first.channel)
+    assert first.result().error == "already ran, status 3; output incomplete at byte 1"
+    line.say(f.Started("cmds.txt:1"), second.channel)
+    line.say(f.Exit(Cause.EXITED, 4), second.channel)
+    assert second.result().exit_code == 4
+    assert line.start(TRUE, None, MemorySink(), MemorySink()) is not None
+    assert line.heard[-1][1] == TRUE.replace(id=4)
+
+
+def test_output_that_is_held_is_not_credited_to_what_is_only_asked_about() -> None:
+    line = Line(RESUME)
+    command = line.begin()
+    line.say(f.Stderr(b"held"), command.channel)
+    line.come_back(RESUME)
+    line.heard.clear()
+    assert line.take(command, Stream.STDERR) == b"held"
+    assert line.heard == []
+
+
+def test_a_server_that_tells_nothing_is_asked_nothing() -> None:
+    line = Line(RESUME)
+    command = line.begin()
+    line.come_back()
+    assert line.heard == []
+    why = "connection lost; the server knows the session no more; output incomplete at byte 0"
+    assert command.result().error == why
+
+
+def test_who_comes_back_after_a_goodbye() -> None:
+    """Only a server that is started anew is sought again, and only by who has something to ask."""
+    line = Line(RESUME)
+    draining, done = Farewell(""), Farewell("")
+    draining.is_draining = True
+    assert line._is_final(draining)
+    assert not line._is_final(ConnectionLost(""))
+    line.start(TRUE, None, MemorySink(), MemorySink())
+    assert not line._is_final(draining)
+    assert line._is_final(done)
