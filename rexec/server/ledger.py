@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from rexec.server.ledgerfile import Key
 
 IDS = "ids"
-_NOT_ASKED = ("session", "child", "number", "begun", "settled")  # fields that are not the client's words
-_ASKED = [(name, write) for name, write, _ in Start.codecs if name not in _NOT_ASKED]
 _NUMBER = 8  # bytes of an id among those that are settled
 
 
@@ -43,8 +41,13 @@ def owner(key: str, user: str, name: bytes) -> bytes:
 
 def contents_of(order: Start) -> bytes:
     """Return a hash of what is asked for: the same for the same `Exec`, in every run."""
-    asked = b"".join([write(getattr(order, name)) for name, write in _ASKED])
-    return blake2b(asked, digest_size=8).digest()
+    pty = None if order.pty is None else order.pty.encode()
+    confirm = None if order.confirm is None else order.confirm.encode()
+    asked = (  # of bytes and numbers alone, which every Python writes in the same way
+        int(order.form), order.words, order.env, order.cwd, order.timeout_ms, bool(order.stdin), pty,
+        order.unknown.encode(), bool(order.receipt), confirm, order.offered,
+    )  # fmt: skip
+    return blake2b(repr(asked).encode(), digest_size=8).digest()
 
 
 class Ledger:
