@@ -39,7 +39,10 @@ AT_ONCE = 4  # commands on each
 BATCH = 40  # commands of one connection
 PROCESSES = 3  # clients at once
 WARM = 400  # commands until pools and caches have the size that they keep
-LASTING = {"server.crowd.Record"}  # a source that failed, here ours alone, is remembered for an hour
+LASTING = {
+    "server.crowd.Record",  # a source that failed, here ours alone, is remembered for an hour
+    "server.ledgerfile.Record",  # and so is the id of a command whose client was lost
+}
 USUAL = re.compile("rexec-server: (allow|end|left|parked|gave-up|resumed|refused) ")
 ENTERED = {"server.session.Session", "server.greet.Greeting"}
 SCRIPT = "(sleep 1000 & sleep 1000) & echo begun; seq 200; cat; wait"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import struct
 import subprocess
 from pathlib import Path
@@ -316,6 +317,70 @@ def test_a_server_that_only_pings_is_answered_and_not_more(tmp_path: Path) -> No
 
     with talk(tmp_path, script) as server:
         assert server.run("cat").returncode == 0
+
+
+def resuming(client: Conversation) -> None:
+    """Be a server of which sessions can be taken up again."""
+    key = b"" if isinstance(client.socket, ssl.SSLSocket) else client.key.blob
+    client.hello = wire.server_hello(client.nonce, key, (b"resume",))
+    client.greet()
+
+
+def farewell(client: Conversation) -> None:
+    resuming(client)
+    client.hear(wire.EXEC)
+    client.send(client.welcome(), wire.frame(wire.GOODBYE, wire.goodbye(1, b"the server is stopping")))
+    client.rest()
+
+
+def hangs_up(client: Conversation) -> None:
+    resuming(client)
+    client.hear(wire.EXEC)
+
+
+def goes(client: Conversation) -> None:
+    resuming(client)
+    client.send(wire.frame(wire.GOODBYE, wire.goodbye(1, b"the server is stopping")))
+    client.rest()
+
+
+@pytest.mark.parametrize("first", [farewell, hangs_up, goes])
+@BOTH
+def test_a_server_that_never_answered_is_asked_again(tmp_path: Path, tls: bool, first: Script) -> None:
+    """protocol.md 7 and 10: by the same name, with the same key, and for the same id."""
+    asked: list[bytes] = []
+
+    def second(client: Conversation) -> None:
+        resuming(client)
+        client.send(client.welcome())
+        asked.append(client.hear(wire.EXEC))
+        client.send(whole(b"x", 7))
+        client.rest()
+
+    scripts = iter((first, second))
+    with talk(tmp_path, lambda client: next(scripts)(client), tls=tls) as server:
+        done = server.run("cat")
+        assert (done.returncode, done.stdout) == (7, b"x")
+        before, after = server.conversations
+        assert wire.first_string(before.client_hello) == wire.first_string(after.client_hello)
+        assert before.heard.count(asked[0]) <= 1
+        assert after.heard.count(asked[0]) == 1
+
+
+@BOTH
+def test_a_server_that_tells_nothing_is_not_asked_again(tmp_path: Path, tls: bool) -> None:
+    """One that keeps no ids could have run the command: nobody can say, and nothing runs twice."""
+
+    def second(client: Conversation) -> None:
+        client.greet()
+        client.send(client.welcome())
+        client.rest()
+
+    scripts = iter((hangs_up, second))
+    with talk(tmp_path, lambda client: next(scripts)(client), tls=tls) as server:
+        lost(server.run("cat"), "this server does not tell what it was asked before")
+        (_, after) = server.conversations
+        assert not after.heard.count(wire.strings([b"cat"]))
 
 
 # --- the cut -------------------------------------------------------------------------------------
