@@ -68,7 +68,7 @@ class Ledger:
         self._of_user: Counter[bytes] = Counter()  # of those that ended
         self._left: set[Key] = set()  # that run, and whose client has gone for good
         self._unwritten = b""  # what may be written with the next
-        self._others: list[tuple[Other, dict[Key, Record]]] = []
+        self._others: list[Other] = []
         lock = ledgerfile.locked(directory)
         try:
             over = self._read(directory)
@@ -86,24 +86,19 @@ class Ledger:
         over, found = [], list[Record]()
         for other in ledgerfile.others(directory):
             is_over = other.is_over()
-            known: dict[Key, Record] = {}
-            self._follow(other, known)
+            self._follow(other)
             if is_over:
                 over.append(other)
-                found += self._left_over(known)
+                found += self._left_over(other)
             else:
-                self._others.append((other, known))
+                self._others.append(other)
         found.sort(key=lambda record: record.when)
         self._take(found)
         return over
 
-    def _follow(self, other: Other, known: dict[Key, Record]) -> None:
+    def _follow(self, other: Other) -> None:
         try:
-            for record in other.news():
-                if record.kind == DROPPED:
-                    known.pop(record.key, None)
-                else:
-                    known[record.key] = record
+            other.look()
         except OSError as error:
             raise ConfigError(f"{other.path}: {os.strerror(error.errno or 0).lower()}") from None
         if other.damaged:
@@ -118,12 +113,12 @@ class Ledger:
             else:
                 self._note(record)
 
-    def _left_over(self, known: dict[Key, Record]) -> list[Record]:
+    def _left_over(self, other: Other) -> list[Record]:
         """Return what a run knew that is over: how its commands ended that ran until then, nobody knows."""
         now = int(self._clock())
         return [
             record._replace(kind=LOST, cause=Cause.LOST, when=now) if record.kind == BEGUN else record
-            for record in known.values()
+            for record in other.known.values()
         ]
 
     def _note(self, record: Record) -> None:
@@ -134,18 +129,17 @@ class Ledger:
 
     def _look(self) -> None:
         """See what other runs wrote meanwhile; one that is over is asked no more. Raises `Unkept`."""
-        for one in list(self._others):
-            other, known = one
+        for other in list(self._others):
             try:
                 is_over = other.is_over()
-                self._follow(other, known)
-                found = self._left_over(known) if is_over else []
+                self._follow(other)
+                found = self._left_over(other) if is_over else []
                 if found:
                     self._write(b"".join(record.pack() for record in found))
             except (ConfigError, OSError) as error:
                 raise Unkept(str(error)) from None
             if is_over:
-                self._others.remove(one)
+                self._others.remove(other)
                 self._take(found)
                 other.remove()
 
@@ -158,7 +152,7 @@ class Ledger:
         """
         if self._others:
             self._look()
-        for known in (self._running, self._ended, self._settled, *(known for _, known in self._others)):
+        for known in (self._running, self._ended, self._settled, *(other.known for other in self._others)):
             record = known.get(key)
             if record is not None:
                 return record
@@ -278,5 +272,5 @@ class Ledger:
     def forget(self) -> None:
         """Leave the files to the other process."""
         self._file.forget()
-        for other, _ in self._others:
+        for other in self._others:
             other.close()

@@ -143,6 +143,7 @@ class Other:
         """Open it. Raises `ConfigError`."""
         self.path = path
         self.damaged = 0  # records
+        self.known: dict[Key, Record] = {}
         self._descriptor = files.open_private(path, os.O_RDWR)
         self._read = 0
 
@@ -157,8 +158,8 @@ class Other:
         self._follow()
         return self.is_over()
 
-    def news(self) -> Iterator[Record]:
-        """Yield what was added since the last look. Raises `ConfigError`, `OSError`."""
+    def look(self) -> None:
+        """Know what was added since the last look. Raises `ConfigError`, `OSError`."""
         if self._is_replaced():
             self._follow()
         while data := os.pread(self._descriptor, _CHUNK, self._read):
@@ -169,10 +170,15 @@ class Other:
             if self._read > IDS_FILE_MAX:
                 raise ConfigError(f"{self.path}: is larger than {IDS_FILE_MAX} bytes")
             for record in records_of(data[:whole]):
-                if record is not None:
-                    yield record
-                else:
-                    self.damaged += 1
+                self._take(record)
+
+    def _take(self, record: Record | None) -> None:
+        if record is None:
+            self.damaged += 1
+        elif record.kind == DROPPED:
+            self.known.pop(record.key, None)
+        else:
+            self.known[record.key] = record
 
     def _is_replaced(self) -> bool:
         return not os.fstat(self._descriptor).st_nlink and os.path.exists(self.path)
@@ -182,6 +188,7 @@ class Other:
         descriptor = files.open_private(self.path, os.O_RDWR)
         self.close()
         self._descriptor, self._read = descriptor, 0
+        self.known.clear()  # all that still matters stands there
 
     def close(self) -> None:
         os.close(self._descriptor)

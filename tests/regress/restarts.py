@@ -144,7 +144,7 @@ class Plainly:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        host.start()
+        host.start(listen=("127.77.0.1:0",))  # whose ports nobody else gets while this one is free
         self.address = host.address
 
     def restart(self) -> None:
