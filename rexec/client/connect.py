@@ -43,12 +43,12 @@ def connect(
     way = _Way(target, signers, Terms(ask, say, along), told)
     try:
         session = way.session() or _again(way)
+        session.begin(first)
+        return session
     except RexecError as error:
         raise named(target, error) from None
     except OSError as error:
         raise ConnectError(f"{target.name}: {words(error)}") from None
-    session.begin(first)
-    return session
 
 
 class _Way(Attempts):

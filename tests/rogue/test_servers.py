@@ -378,7 +378,7 @@ def test_a_server_that_tells_nothing_is_not_asked_again(tmp_path: Path, tls: boo
 
     scripts = iter((hangs_up, second))
     with talk(tmp_path, lambda client: next(scripts)(client), tls=tls) as server:
-        lost(server.run("cat"), "this server does not tell what it was asked before")
+        lost(server.run("cat"), f"127.0.0.1:{server.port}: ", "does not tell what it was asked before")
         (_, after) = server.conversations
         assert not after.heard.count(wire.strings([b"cat"]))
 

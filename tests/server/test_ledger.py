@@ -8,15 +8,27 @@ import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from rexec.audit.chain import GENESIS
+from rexec.audit.journal import Journal
+from rexec.audit.log import Log
+from rexec.auth.authorized import Principal
 from rexec.errors import ConfigError
+from rexec.policy.grant import PLAIN
+from rexec.policy.rules import Deny, Permit
+from rexec.process.child import NotStarted
 from rexec.protocol.frames import Cause, Form, Pty
 from rexec.server import ledger as module
 from rexec.server import orders, repeats
+from rexec.server.evidence import Evidence, Refused
 from rexec.server.ledger import Ledger, Unkept, contents_of, owner
 from rexec.server.ledgerfile import BEGUN, ENDED, LOST, RECORD, SETTLED, LedgerFile, Record
+from rexec.server.seats import Seat
+from rexec.server.ticket import Ticket
 
 ALICE = owner("SHA256:key", "alice", b"n" * 16)
 START = orders.Start(
@@ -373,3 +385,63 @@ def test_what_is_said(kind: int, cause: int, status: int, answer: tuple[object, 
     record = Record(ALICE, 7, ASKED, b"user", 1, kind, cause, status)
     assert repeats.told_of(2, record, ASKED) == orders.Repeated(2, False, *answer)  # type: ignore[arg-type]
     assert repeats.told_of(2, record, b"other...").is_other
+
+
+# --- beside the audit log ---------------------------------------------------------------------------
+
+
+WHO = cast(Principal, SimpleNamespace(user="alice", fingerprint="SHA256:key"))
+
+
+class Full:
+    """A journal on a full disk."""
+
+    trouble = "no space left on device"
+    directory = "/nowhere"
+    head = GENESIS
+
+    def write(self, event: str, **fields: object) -> int:
+        return 0
+
+
+def decide(evidence: Evidence) -> Ticket:
+    seat = Seat(WHO, "", "unix", b"n" * 16)
+    permit = cast(Permit, SimpleNamespace(cwd="/", account=SimpleNamespace(name="a"), pty=None, grant=PLAIN))
+    return evidence.decided("allow", seat, START, "cmds.txt:1", "g", ["ls"], permit)
+
+
+def test_where_the_audit_log_is_required_and_synced_so_is_the_id(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[LedgerFile] = []
+    monkeypatch.setattr(LedgerFile, "sync", lambda file: synced.append(file))
+    ledger = opened(home)
+    ticket = decide(Evidence(None, Log(), required=True, ledger=ledger))
+    assert (ticket.id, kind(ledger, 7)) == ((ALICE, 7), BEGUN)
+    assert len(synced) == 1
+    ledger.drop((ALICE, 7))
+    decide(Evidence(None, Log(), ledger=ledger))
+    assert len(synced) == 1
+
+
+def test_what_the_audit_log_refuses_was_not_begun(home: Path) -> None:
+    ledger = opened(home)
+    with pytest.raises(Refused, match="the audit log cannot be written"):
+        decide(Evidence(cast(Journal, Full()), Log(), required=True, ledger=ledger))
+    assert kind(ledger, 7) is None
+
+
+def test_what_could_not_be_started_may_be_asked_for_again(home: Path) -> None:
+    ledger = opened(home)
+    evidence = Evidence(None, Log(), ledger=ledger)
+    evidence.failed(decide(evidence), "alice", "cmds.txt:1", NotStarted(127, "not there"))
+    assert kind(ledger, 7) is None
+
+
+def test_without_a_ledger_or_a_name_nothing_is_kept(home: Path) -> None:
+    assert decide(Evidence(None, Log())).id is None
+    evidence = Evidence(None, Log(), ledger=opened(home))
+    seat = Seat(WHO, "", "unix")
+    assert evidence.repeated(seat, START, Deny("no", None)) is None
+    evidence.settle(seat.owner, (7).to_bytes(8))
+    assert the_file(home).stat().st_size == 0
