@@ -204,6 +204,7 @@ class Copies:
                 signers(target.home, target.identities, os.environ, ask_passphrase),
                 ask=ask_trust if has_terminal() else None,
                 say=self._note,
+                told=lambda text, is_good: self._note(f"{target.name}: {text}"),
                 first=first,
             )
             session.noticed = self._say

@@ -100,7 +100,7 @@ class Script:
     def run(self) -> int:
         """Return the exit code."""
         keys = signers(self._target.home, self._target.identities, os.environ, ask_passphrase)
-        session = connect(self._target, keys, say=self._note)
+        session = connect(self._target, keys, say=self._note, told=self._told)
         session.noticed = self._complain
         session.told = self._told
         self._signals.catch()

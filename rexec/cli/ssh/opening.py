@@ -58,11 +58,15 @@ def run(settings: Settings, path: str) -> int:
 
 def _connected(target: Target, tell: Callable[[str], None]) -> Session:
     """Connect. A program that carries the connection outlives us, so that our stderr is not for it."""
+
+    def told(text: str, is_good: bool) -> None:
+        tell(f"{target.name}: {text}")
+
     if target.via is None:
-        return connect_to(target, tell)
+        return connect_to(target, tell, told=told)
     said = target.via.stderr = os.memfd_create("stderr", os.MFD_CLOEXEC)
     try:
-        return connect_to(target, tell)
+        return connect_to(target, tell, told=told)
     except RexecError:
         os.write(2, os.pread(said, _SAID_MAX, 0))
         raise
