@@ -357,7 +357,7 @@ class Command:
             self._given += count
             if count >= _BULK and Stream.STDIN not in self._large:
                 self._large.add(Stream.STDIN)
-                _grow(self._stdin)
+                grow(self._stdin)
             if recorder is not None and seen:
                 recorder.input(bytes(self._queue[:count]))
             if self._meter is not None:
