@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from rexec.limits import MIB
+from rexec.limits import MIB, PIPE_BULK
 from tests.regress.conftest import CLIENT, Host
 
 FLOOD = [sys.executable, "-c", "import os\nwhile True: os.write(1, bytes(65536))"]
@@ -19,6 +20,18 @@ def test_a_half_close_is_seen_before_the_answer_is_written(shared_host: Host) ->
     script = "import sys; size = len(sys.stdin.buffer.read()); print(size); print('x' * size)"
     done = shared_host.run("python3", "-c", script, input=b"z" * 3_000_000)
     assert done.stdout == b"3000000\n" + b"x" * 3_000_000 + b"\n"
+
+
+def test_the_pipe_of_a_command_that_gets_much_grows(shared_host: Host, tmp_path: Path) -> None:
+    """performance.md: "Grow the child's pipes to 1 MiB with F_SETPIPE_SZ", once bulk is seen."""
+    (tmp_path / "much").write_bytes(b"z" * 3_000_000)
+    script = "import fcntl, sys; print(len(sys.stdin.buffer.read()), fcntl.fcntl(0, fcntl.F_GETPIPE_SZ))"
+    with (
+        open(tmp_path / "much", "rb") as much,
+        shared_host.popen("python3", "-c", script, stdin=much) as client,
+    ):
+        out, _ = client.communicate()
+    assert out == b"3000000 %d\n" % PIPE_BULK
 
 
 def test_each_line_arrives_when_it_was_typed(shared_host: Host) -> None:
