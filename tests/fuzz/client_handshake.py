@@ -216,7 +216,6 @@ class Trial:
             last = command.last
             assert isinstance(last, f.Exit)
             assert (len(result.stdout or b""), len(result.stderr or b"")) == (last.stdout, last.stderr)
-            assert command.started
 
 
 def _pieces(data: bytes, size: int) -> Iterator[bytes]:
