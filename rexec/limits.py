@@ -87,6 +87,19 @@ SHORTCUTS_KEPT = 4_096  # ... and how many
 ESCAPES_TOLD = 10  # attempts of one command that are told one by one; of the rest, how many there were
 ESCAPES_AT_ONCE = 16  # calls of one fenced program answered before others have their turn
 
+# --- detached commands ---------------------------------------------------------------------------
+JOBS_KEPT = 7 * 86_400.0  # seconds that a result is kept: who comes back after a week-end finds it
+JOBS_PER_USER = 100  # of one user, those that run and the results that are kept
+JOBS_MAX = 1_000  # of all users: each is a directory that a starting server reads
+JOB_OUTPUT = 16 * MIB  # bytes of the files that keep what one command wrote, where its rule does not say more
+JOB_SEGMENTS = 8  # files that it is in: the oldest goes when there is one too many
+JOBS_USER_BYTES = 1024 * MIB  # that all commands of one user may have kept, with all that those may that run
+JOBS_BYTES = 8 * 1024 * MIB  # likewise of all users
+JOB_ID = 10  # characters of an id, of 32 each: 2^50 of them, and short enough to type
+JOB_FILE_MAX = MIB  # bytes of what is written about one command
+JOB_LOOK = 1.0  # seconds between looks at commands that an earlier server has started
+JOB_VISITORS = 64  # that may attach to one command at once
+
 ORDERS_MAX = 16 * MIB  # bytes that wait for the runner before the server calls itself busy
 REPORTS_MAX = MIB  # bytes that wait for the listener before the runner takes no more orders of it
 

@@ -59,8 +59,12 @@ def run(arguments: list[str]) -> int:
         return show(USAGE if line.help else f"rexec {__version__}\n")
     if line.host is None:
         raise UsageError("no host", hint="rexec [OPTIONS] [USER@]HOST [COMMAND [ARG]...]")
-    if line.receipt is not None and (not line.command or line.lists or line.explain):
+    if line.receipt is not None and (not line.command or line.lists or line.explain or line.is_of_jobs):
         raise UsageError("--receipt goes with a command", hint="rexec --receipt FILE HOST COMMAND [ARG]...")
+    if line.is_of_jobs:
+        from rexec.cli.jobs import JobShot
+
+        return JobShot(line).run()
     if not line.command and not line.lists:
         from rexec.cli import prompt
 

@@ -49,6 +49,18 @@ class Line:
         self.keep_going = False
         self.confirm: str | None = None
         self.receipt: str | None = None
+        self.detach = False
+        self.jobs = False
+        self.attach: str | None = None
+        self.logs: str | None = None
+        self.kill: str | None = None
+        self.follow = False
+
+    @property
+    def is_of_jobs(self) -> bool:
+        """Whether it is about detached commands."""
+        named = (self.attach, self.logs, self.kill)
+        return self.detach or self.jobs or self.follow or any(name is not None for name in named)
 
     @property
     def quiet_all(self) -> bool:
@@ -138,6 +150,12 @@ OPTIONS = (
     Option("", "--json", "json", "print one JSON object instead of the output"),
     Option("", "--status-fd", "status_fd", "write the JSON object to this descriptor", "N", _number),
     Option("", "--receipt", "receipt", "write here what the server signs about the command", "FILE", str),
+    Option("", "--detach", "detach", "let the command run on without us; print its ID"),
+    Option("", "--jobs", "jobs", "list your detached commands there"),
+    Option("", "--attach", "attach", "show a detached command to its end, as if it were ours", "ID", str),
+    Option("", "--logs", "logs", "print what a detached command has written", "ID", str),
+    Option("-f", "--follow", "follow", "with --logs: go on until its end"),
+    Option("", "--kill", "kill", "end a detached command, with all its children", "ID", str),
     Option("", "--list", "lists", "print what you may run there"),
     Option("", "--explain", "explain", "say which rule decides about COMMAND; run nothing"),
     Option("", "--version", "version", "print the version"),

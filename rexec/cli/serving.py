@@ -10,7 +10,7 @@ import click
 from rexec import files
 from rexec.client.config import load_config, seconds, seconds_or_no
 from rexec.errors import UsageError
-from rexec.limits import AUDIT_SIZE, DRAIN, GRACE, KEEPALIVE_IDLE, RESUME_RESET, RESUME_SILENCE
+from rexec.limits import AUDIT_SIZE, DRAIN, GRACE, JOBS_KEPT, KEEPALIVE_IDLE, RESUME_RESET, RESUME_SILENCE
 from rexec.server.config import AUDIT, Crowds, Settings
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _PLAIN = (
     "keepalive",
     "resume_for",
     "resume_reset",
+    "keep_jobs",
     "terse_denials",
     "audit",
     "audit_dir",
@@ -70,6 +71,7 @@ _OPTIONS = (
     click.option(
         "--resume-reset", metavar="TIME|no", help="Likewise where the connection was closed or reset (3s)."
     ),
+    click.option("--keep-jobs", metavar="TIME", help="How long results of detached commands are kept (7d)."),
     click.option(
         "--terse-denials",
         is_flag=True,
@@ -139,6 +141,7 @@ def settings_of(options: dict[str, Any], *, provision: bool = True) -> Settings:
         keepalive=KEEPALIVE_IDLE if chosen["keepalive"] is None else seconds(str(chosen["keepalive"])),
         resume_for=_wait(chosen["resume_for"], RESUME_SILENCE),
         resume_reset=_wait(chosen["resume_reset"], RESUME_RESET),
+        keep_jobs=JOBS_KEPT if chosen["keep_jobs"] is None else seconds(str(chosen["keep_jobs"])),
         terse_denials=bool(chosen["terse_denials"]),
         audit=chosen["audit"] or AUDIT[0],
         audit_dir=chosen["audit_dir"] if options["audit_dir"] is None else options["audit_dir"],

@@ -23,6 +23,25 @@ class Rule(NamedTuple):
     danger: str = ""
 
 
+class Job(NamedTuple):
+    """One detached command of ours.
+
+    `state` is running, or how it ended as in a result: ok, failed, signal, timeout, ended, lost.
+    `exit_status` and `signal` are None where they say nothing. `started` is Unix time, `wall_s` how long it
+    ran, or has run. `command` are its words as the server's log may show them, `rule` is the one that allowed
+    it.
+    """
+
+    id: str
+    state: str
+    exit_status: int | None
+    signal: str | None
+    started: float
+    wall_s: float
+    rule: str
+    command: tuple[str, ...]
+
+
 class Explanation(NamedTuple):
     """What the policy says to a command: 0 allowed, 126 denied, 127 not there; `lines` say why."""
 
@@ -48,6 +67,31 @@ def rules(answer: Result) -> list[Rule]:
 
 def _rule(row: Any) -> Rule:
     return Rule(str(row["rule"]), str(row["text"]), str(row["about"] or ""), str(row.get("danger") or ""))
+
+
+def jobs(answer: Result) -> list[Job]:
+    """Return the commands of an answer to `jobs`. Raises `CommandError`, `RemoteProtocolError`."""
+    found = _parsed(answer.check("jobs").stdout)
+    if not isinstance(found, list):
+        raise _unreadable()
+    try:
+        return [_job(row) for row in found]
+    except (TypeError, KeyError, ValueError, OverflowError):
+        raise _unreadable() from None
+
+
+def _job(row: Any) -> Job:
+    status, signal = row["exit_status"], row["signal"]
+    return Job(
+        str(row["id"]),
+        str(row["state"]),
+        None if status is None else int(status),
+        None if signal is None else str(signal),
+        float(row["started"]),
+        float(row["wall_s"]),
+        str(row["rule"]),
+        tuple(map(str, row["command"])),
+    )
 
 
 def explanation(answer: Result) -> Explanation:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _USAGE = {"@get": "@get {path:/srv/out/** ro}", "@put": "@put {path:/srv/in/** new}"}
 # What speaks of a program that is started: a copy starts none.
-_OF_PROGRAMS = frozenset(("env", "exec-only", "pty", "sha256", "stdin"))
+_OF_PROGRAMS = frozenset(("detach", "env", "exec-only", "pty", "sha256", "stdin"))
 
 
 def is_builtin(command: Token) -> bool:

@@ -15,9 +15,10 @@ from rexec.policy import environment, paths
 from rexec.policy.arguments import Dashes, Literal, match, miss, reach
 from rexec.policy.captures import HIDDEN, argv_of, checks_of, fence_of, hidden, logged_of, values_of
 from rexec.policy.circumstances import is_bound, outside
-from rexec.policy.forms import SHELL, form_of, needs_shell, seen_by, settled
+from rexec.policy.forms import KILL, SHELL, form_of, needs_shell, seen_by, settled
+from rexec.policy.grant import PLAIN, Fence
 from rexec.policy.request import Request
-from rexec.policy.rules import Deny, Missing, Permit
+from rexec.policy.rules import Deny, Missing, Permit, Rule
 from rexec.policy.wording import quoted, show, shown
 
 TYPE_CHECKING = False
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rexec.policy.arguments import Span
-    from rexec.policy.rules import Decision, Policy, Rule
+    from rexec.policy.request import Job
+    from rexec.policy.rules import Decision, Policy
 
 
 _NEAR_MAX = 32  # rules that are looked at closely for a denial
@@ -38,6 +40,8 @@ def decide(policy: Policy, request: Request) -> Decision:
     flaw = _malformed(policy, request)
     if flaw is not None:
         return Deny(flaw, logged=without_secrets(policy, request))
+    if request.job is not None:
+        return _judge_job(policy, request, request.job)
     missed: list[Rule] = []
     absent: list[Deny] = []
     for rule in candidates(policy, request):
@@ -159,7 +163,7 @@ def _permit(policy: Policy, rule: Rule, path: str, request: Request, spans: list
         cwd_root=grant.cwd_ask if asked is not None and grant.cwd_ask != "/" else None,
         timeout=min(TIMEOUT_MAX, *limits) if limits else None,
         pty=request.pty,
-        stdin=grant.stdin and request.stdin,
+        stdin=grant.stdin and request.stdin and not request.detach,
         umask=grant.umask,
         linger=grant.linger,
         background_keep=grant.background_keep,
@@ -168,6 +172,47 @@ def _permit(policy: Policy, rule: Rule, path: str, request: Request, spans: list
         fence=fence_of(rule),
         values=values_of(rule, words, spans),
         logged=logged_of(rule, words, spans),
+        detached=request.detach,
+    )
+
+
+# --- detached commands ----------------------------------------------------------------------------
+
+
+def _judge_job(policy: Policy, request: Request, job: Job) -> Decision:
+    """Judge what somebody may do with a detached command of their own.
+
+    They may see what it wrote as long as they could start one by the same rule from here and now, and
+    always end it.
+    """
+    way, logged = request.words[0], (request.words[0], *request.options, job.id)
+    if way != KILL:
+        rules = policy.rules_for(request.user, request.groups)
+        rule = next((rule for rule in rules if rule.fingerprint == job.rule), None)
+        if rule is None or not rule.grant.detach:
+            text = f"{policy.name} does not let this user detach what {job.label} did when it was started"
+            return Deny(f"{_asked(logged)} {text}", logged=logged)
+        reason = outside(rule.grant, request)
+        if reason is not None:
+            return Deny(f"{_asked(logged)} {rule.label} {reason}", rule.label, logged=logged)
+    name, _, line = job.label.rpartition(":")
+    return Permit(
+        rule=Rule(name=name, line=int(line), text=way, command=way, program=None, patterns=(), bare=False),
+        grant=PLAIN,
+        path="",
+        argv=(way, *request.options, job.id),
+        env=(),
+        cwd="/",
+        cwd_root=None,
+        timeout=None,
+        pty=None,
+        stdin=False,
+        umask=PLAIN.umask,
+        linger=PLAIN.linger,
+        background_keep=False,
+        account=policy.account,
+        fence=Fence(confined=True, best_effort=True),
+        logged=logged,
     )
 
 
@@ -230,7 +275,17 @@ def _judge_timeout(policy: Policy, rule: Rule, request: Request) -> str | None:
     return "takes no timeout that is not above 0"
 
 
-CONDITIONS = (_judge_terminal, _judge_variables, _judge_directory, _judge_timeout)
+def _judge_detached(policy: Policy, rule: Rule, request: Request) -> str | None:
+    if not request.detach:
+        return None
+    if rule.copies:
+        return "copies, and no copy is detached"
+    if not rule.grant.detach:
+        return "lets no command be detached (its option detach would)"
+    return None if request.pty is None else "gives a detached command no terminal"
+
+
+CONDITIONS = (_judge_detached, _judge_terminal, _judge_variables, _judge_directory, _judge_timeout)
 
 
 # --- near misses ----------------------------------------------------------------------------------

@@ -156,6 +156,8 @@ def _limits(permit: Permit) -> Iterator[str]:
         yield f"{grant.parallel} at once"
     if grant.rate is not None:
         yield f"{grant.rate.starts} in {grant.rate.seconds}s"
+    if grant.detach:
+        yield "may be detached"
     if grant.resume is not None:
         yield f"waits {grant.resume:g}s for its client" if grant.resume else "ends with its connection"
     if grant.idempotent:

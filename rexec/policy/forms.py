@@ -2,7 +2,8 @@
 
 An argument vector stands for itself, and cannot ask for a built-in rule. A string is split by the published
 rule, and what has shell syntax in it only ``@shell`` can take. A subsystem is the name of a rule. A copy asks
-for ``@get`` or ``@put`` with the path behind it.
+for ``@get`` or ``@put`` with the path behind it; who asks for ``@attach``, ``@logs`` or ``@kill`` means a
+detached command, by its id.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ GET, PUT, SHELL = "@get", "@put", "@shell"
 SHELL_PATH = "/bin/sh"
 COPIES = frozenset((GET, PUT))
 BUILTIN = frozenset((*COPIES, SHELL))
+ATTACH, LOGS, KILL = "@attach", "@logs", "@kill"
+JOBS = {ATTACH: (), LOGS: ("-f",), KILL: ()}  # what may be done with a detached command, and its options
 
 SETTLED = ""  # the form of a request whose words are those that rules are held against
 _SUBSYSTEMS = {"sftp": "sftp-server"}  # names that RFC 4254 clients say, and the rule that is meant
@@ -52,6 +55,8 @@ def settled(request: Request) -> Request:
             if len(words) < 2 or words[0] not in COPIES:
                 return replace(request, form=SETTLED, flaw="a copy is @get or @put and a path")
             return replace(request, form=SETTLED, words=(words[0], words[-1]), options=words[1:-1])
+        case "job":
+            return _about_job(request)
         case _:
             flaw = f"a command of the form {quoted(request.form)} is not known to this server"
             return replace(request, form=SETTLED, flaw=flaw)
@@ -66,6 +71,16 @@ def _split(request: Request) -> Request:
         flaw = f"{quoted(text)}: it has {found.flaw}" if found.flaw else ""
         return replace(request, form=SETTLED, words=(SHELL, text), flaw=flaw)
     return replace(request, form=SETTLED, words=found.words, line=text, flaw=_built_in(found.words))
+
+
+def _about_job(request: Request) -> Request:
+    way, *options, name = request.words if len(request.words) > 1 else ("", "")
+    flaw = request.flaw
+    if way not in JOBS or not {*options} <= {*JOBS[way]}:
+        flaw = "what may be done with a detached command is @attach ID, @logs [-f] ID or @kill ID"
+    elif request.job is None and not flaw:
+        flaw = f"{quoted(name)} is no detached command of yours"
+    return replace(request, form=SETTLED, flaw=flaw, options=tuple(options))
 
 
 def _built_in(words: tuple[str, ...]) -> str:

@@ -94,6 +94,7 @@ class Grant:
         None  # seconds that it may go on when its connection is lost; None: as the server says
     )
     idempotent: bool = False  # to run it twice does no harm
+    detach: bool = False  # it may be started to run on without its client
     umask: int = UMASK
     nice: int | None = None
     limits: Limits = NO_LIMITS

@@ -142,6 +142,13 @@ def _empty_fences(policy: Policy, disk: Disk) -> Iterator[Remark]:
             yield Remark(rule, Severity.WARNING, "confine rw / confines nothing", hint)
 
 
+def _detached_terminals(policy: Policy, disk: Disk) -> Iterator[Remark]:
+    for rule in policy.rules:
+        if rule.grant.detach and rule.grant.pty == "only":
+            text = "is never detached: pty only, and a detached command has none"
+            yield Remark(rule, Severity.WARNING, text, "leave out detach, or say pty yes")
+
+
 def _powerful_accounts(policy: Policy, disk: Disk) -> Iterator[Remark]:
     for rule in policy.rules:
         account = policy.account_of(rule)
@@ -269,6 +276,7 @@ CHECKS = (
     _missing_places,
     _values_in_quotes,
     _empty_fences,
+    _detached_terminals,
     _powerful_accounts,
     _shells,
     _over,

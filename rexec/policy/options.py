@@ -143,6 +143,11 @@ def _pty(grant: Grant, line: OptionLine) -> Grant:
     return replace(grant, pty=line.choice("no", "yes", "only"))
 
 
+def _detach(grant: Grant, line: OptionLine) -> Grant:
+    line.bare()
+    return replace(grant, detach=True)
+
+
 def _background(grant: Grant, line: OptionLine) -> Grant:
     return replace(grant, background_keep=line.choice("kill", "keep") == "keep")
 
@@ -235,6 +240,7 @@ OPTIONS: dict[str, Option] = {
     "confirm": Option(_confirm),
     "cwd": Option(_cwd, repeats=True),  # cwd DIR and cwd ask, each once
     "danger": Option(_danger),
+    "detach": Option(_detach),
     "env": Option(variables.read_env, repeats=True),
     "exec-only": Option(read_exec_only, excludes="noexec"),
     "for": Option(_for),

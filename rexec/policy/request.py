@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Job(NamedTuple):
+    """A detached command of the asker's own: its id, and the rule that it was started by."""
+
+    id: str
+    label: str  # of the rule, as it was then
+    rule: str  # its fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +25,8 @@ class Request:
     client confirms with, `connection` the value of REXEC_CONNECTION, `pty_allowed` what the key says.
     `env` is asked for, `offered` are variables that a rule may take or leave. What `forms` makes of the words
     stands in `flaw` (what no rule could take), `line` (the string that they were split from) and `options`
-    (of a copy).
+    (of a copy). `detach` asks for a command that runs on without its client; `job` is the one that a request
+    of the form ``job`` is about.
     """
 
     user: str
@@ -38,6 +48,8 @@ class Request:
     flaw: str = ""
     line: str | None = None
     options: tuple[str, ...] = ()
+    detach: bool = False
+    job: Job | None = None
 
 
 def text_of(data: bytes) -> str:

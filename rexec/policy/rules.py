@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import NamedTuple
 
-from rexec.policy.forms import COPIES, SHELL, SHELL_PATH
+from rexec.policy.forms import COPIES, JOBS, SHELL, SHELL_PATH
 from rexec.policy.grant import NO_FENCE, PLAIN, Fence, Grant
 from rexec.policy.neighbours import Neighbours
 from rexec.policy.who import EVERYONE
@@ -57,6 +58,22 @@ class Rule:
     def copies(self) -> bool:
         """Tell whether the rule is for copying files, and starts no program."""
         return self.command in COPIES
+
+    @property
+    def shows(self) -> bool:
+        """Tell whether this is about a detached command, and starts no program."""
+        return self.command in JOBS
+
+    @property
+    def fingerprint(self) -> str:
+        """Know a rule by its text and by whom it is for, wherever in the file it stands; in hex."""
+        people = [(who.everyone, *sorted(who.users), "@", *sorted(who.groups)) for who in self.whos]
+        return sha256(repr((self.name, self.text, people)).encode("utf-8", "surrogateescape")).hexdigest()
+
+    @property
+    def whos(self) -> tuple[Who, Who]:
+        """Give whom its section and its own option say that it is for."""
+        return self.section, self.grant.whom
 
     @property
     def names(self) -> frozenset[str]:
@@ -129,7 +146,8 @@ class Permit:
 
     `argv` is the client's, or the server command's where the rule has one. A copy (`rule.copies`) has no
     `path`: the file that it is about is that of its only check, and its `argv` is ``@get`` or ``@put``, the
-    path as said, and options. What needs the disk or a count is an obligation, discharged as `account`
+    path as said, and options; where `rule.shows`, it is what is asked, options, and a detached command's id.
+    What needs the disk or a count is an obligation, discharged as `account`
     before the start; one that fails is a denial:
     `cwd_root` (resolve the links of `cwd` and refuse when it has left this directory), `checks`,
     `sha256`, and of the grant `parallel` and `rate`.
@@ -153,6 +171,7 @@ class Permit:
     fence: Fence = NO_FENCE  # of the grant, with the roots of the rule's paths where it is confined
     values: tuple[tuple[str, str], ...] = ()  # what the rule captured, by name
     logged: tuple[str, ...] = ()  # the client's words as logs may show them
+    detached: bool = False  # it runs on without its client
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ def _place(grant: Grant) -> dict[str, str | None]:
         "pty": None if grant.pty == PLAIN.pty else grant.pty,
         "stdin": _stdin(grant),
         "background": "keep" if grant.background_keep else None,
+        "detach": "" if grant.detach else None,
     }
 
 

@@ -38,6 +38,10 @@ class AsGiven:
         self._spare = os.pipe2(os.O_CLOEXEC)  # while low numbers are free
         resource.setrlimit(_KIND, self._status)
 
+    def renew(self) -> None:
+        """Keep others free, in a process that has closed all that it had."""
+        self._spare = os.pipe2(os.O_CLOEXEC) if self.given is not None else ()
+
     def restore(self) -> None:
         """Set the limit as it was, for good: in a child that is to become a program."""
         if self.given is not None:

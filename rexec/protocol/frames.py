@@ -39,6 +39,7 @@ class Form(IntEnum):
     STRING = 1  # one string that the server splits by the published rule
     SUBSYSTEM = 2  # the name of a rule
     COPY = 3  # @get or @put, options, and a path: the streams carry files
+    JOB = 4  # @attach, @logs or @kill, options, and the id of a detached command
 
 
 @wire_enum
@@ -176,7 +177,8 @@ class Pty(Record):
 class Exec(Frame, code=16, limit=EXEC_MAX):
     """Run a command. `id` names it within the session for ever, so that asking twice runs it once.
 
-    What the rule does not pass of `env` is denied, of `offered` it is dropped.
+    What the rule does not pass of `env` is denied, of `offered` it is dropped. With `detach` it runs on
+    without its client, and the output is the id by which it is asked for from then on.
     """
 
     id: u64

@@ -199,7 +199,7 @@ class Command:
             self._message,
             stdout=self._read[Stream.STDOUT],
             stderr=self._read[Stream.STDERR],
-            truncated=self._truncated,
+            truncated=self._truncated or report.truncated,
             lingered=self._lingered,
             user_us=report.user_us,
             system_us=report.system_us,

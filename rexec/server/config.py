@@ -9,6 +9,7 @@ from rexec.limits import (
     COMMANDS_PER_USER,
     DRAIN,
     GRACE,
+    JOBS_KEPT,
     KEEPALIVE_IDLE,
     RESUME_RESET,
     RESUME_SILENCE,
@@ -86,6 +87,7 @@ class Settings:
         "grace",
         "home",
         "host_key",
+        "keep_jobs",
         "keepalive",
         "listen",
         "no_tls",
@@ -116,6 +118,7 @@ class Settings:
         keepalive: float = KEEPALIVE_IDLE,
         resume_for: float = RESUME_SILENCE,
         resume_reset: float = RESUME_RESET,
+        keep_jobs: float = JOBS_KEPT,
         terse_denials: bool = False,
         audit: str = AUDIT[0],
         audit_dir: str | None = None,
@@ -138,6 +141,7 @@ class Settings:
         self.keepalive = keepalive
         self.resume_for = resume_for  # 0: no session waits for its client
         self.resume_reset = min(resume_reset, resume_for)
+        self.keep_jobs = keep_jobs  # seconds that the results of detached commands are kept
         self.terse_denials = terse_denials
         self.audit = audit
         self.audit_dir = audit_dir

@@ -143,7 +143,7 @@ class Evidence:
             **_who(seat),
             rule=rule,
             generation=generation,
-            **_words(logged),
+            **cut_words(logged),
             **about,
             **more,
         )
@@ -191,18 +191,9 @@ class Evidence:
             self.ledger.end(ticket.id, cause, status)
         if self.journal is None:
             return b""
-        told: dict[str, object] = {
-            "user": user,
-            "rule": permit.rule.label,
-            "cause": cause.name.lower(),
-            "exit": None if ending.signal else ending.status,
-            "signal": ending.signal,
-            "stdin": drained.stdin,
-            "stdout": drained.stdout,
-            "stderr": drained.stderr,
-        }
+        end = told(user, permit.rule.label, cause, drained, ending)
         self.journal.write(
-            "end", of=ticket.number, **told, seconds=round(seconds, 6), **_taped(ticket, drained)
+            "end", of=ticket.number, **end, seconds=round(seconds, 6), **taped(ticket, drained)
         )
         if ticket.asked is None or self._key is None:
             return b""
@@ -211,7 +202,7 @@ class Evidence:
             self._key,
             ticket.asked.argv_sha256,
             ticket.asked.logged,
-            **told,
+            **end,
             time=moment(time.time_ns()),
             decision=ticket.number,
             head={"seq": head.seq, "hash": head.hash},
@@ -271,7 +262,21 @@ def _who(seat: Seat | None) -> dict[str, object]:
     return {"user": who.user, "key": who.fingerprint, "from": seat.peer or "unix", "connection": seat.ends}
 
 
-def _taped(ticket: Ticket, drained: Drained) -> dict[str, object]:
+def told(user: str, rule: str, cause: Cause, drained: Drained, ending: Ending) -> dict[str, object]:
+    """Return what records and receipts say of an end."""
+    return {
+        "user": user,
+        "rule": rule,
+        "cause": cause.name.lower(),
+        "exit": None if ending.signal else ending.status,
+        "signal": ending.signal,
+        "stdin": drained.stdin,
+        "stdout": drained.stdout,
+        "stderr": drained.stderr,
+    }
+
+
+def taped(ticket: Ticket, drained: Drained) -> dict[str, object]:
     """Return what a record says of a recording that is over."""
     if ticket.tape is None:
         return {}
@@ -288,7 +293,7 @@ def _taped(ticket: Ticket, drained: Drained) -> dict[str, object]:
     }
 
 
-def _words(words: list[str]) -> dict[str, object]:
+def cut_words(words: list[str]) -> dict[str, object]:
     """Return an argument vector as records have it: whole, or its beginning and a hash of all of it."""
     room, kept = AUDIT_WORDS_MAX, 0
     for word in words:

@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 class Holdings:
     """One generation of it; a reload replaces all of it or nothing."""
 
-    __slots__ = ("_material", "_times", "crowds", "host_hash", "keyring", "policy", "terse")
+    __slots__ = (
+        "_material",
+        "_times",
+        "crowds",
+        "home",
+        "host_hash",
+        "keep_jobs",
+        "keyring",
+        "policy",
+        "terse",
+    )
 
     def __init__(self, policy: Policy, keyring: Keyring, material: Material, settings: Settings) -> None:
         self.policy = policy
@@ -41,6 +51,8 @@ class Holdings:
         }
         self._times = {f"{name}_ms": int(time * 1000) for name, time in times.items()}
         self.crowds = settings.crowds
+        self.home = settings.home
+        self.keep_jobs = settings.keep_jobs
 
     def host_key(self) -> PrivateKey:
         """Return the key that signs for this server: the one that clients know it by."""

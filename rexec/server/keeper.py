@@ -23,8 +23,16 @@ if TYPE_CHECKING:
     from rexec.server.successor import Succession
 
 
-def keep(end: socket.socket, be_runner: Callable[[], NoReturn], succession: Succession) -> NoReturn:
-    """Fork the runner, which alone keeps `end`, wait for it, and never return."""
+def keep(
+    end: socket.socket,
+    be_runner: Callable[[], NoReturn],
+    succession: Succession,
+    wardens: Callable[[], set[int]],
+) -> NoReturn:
+    """Fork the runner, which alone keeps `end`, wait for it, and never return.
+
+    `wardens` names those who look after detached commands: they are not ended with what is left behind.
+    """
     code = 1
     try:
         _settle()
@@ -36,7 +44,7 @@ def keep(end: socket.socket, be_runner: Callable[[], NoReturn], succession: Succ
         os.closerange(3, succession.fileno())
         os.closerange(succession.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
         attend_until(runner, succession)
-        code = _outlive(runner, succession.pid)
+        code = _outlive(runner, lambda: wardens() | {succession.pid})
     finally:
         os._exit(code)
 
@@ -49,11 +57,11 @@ def _settle() -> None:
     become_subreaper()
 
 
-def _outlive(runner: int, successor: int) -> int:
-    """Reap the runner; where it did not end in order, end all that was below it, but no successor."""
+def _outlive(runner: int, spared: Callable[[], set[int]]) -> int:
+    """Reap the runner; where it did not end in order, end all that was below it but those to be spared."""
     _, status = os.waitpid(runner, 0)
     code = os.waitstatus_to_exitcode(status)
-    while code and _kill_children(successor):
+    while code and _kill_children(spared()):
         try:
             os.waitpid(-1, 0)
         except ChildProcessError:
@@ -61,13 +69,13 @@ def _outlive(runner: int, successor: int) -> int:
     return 1 if code else 0
 
 
-def _kill_children(successor: int) -> bool:
-    """Kill every child but one; False where none is left that can be.
+def _kill_children(spared: set[int]) -> bool:
+    """Kill every child but some; False where none is left that can be.
 
     Whose parent was killed comes here next.
     """
     reached = False
-    for pid in set(children_by_parent(os.getpid())) - {successor}:
+    for pid in set(children_by_parent(os.getpid())) - spared:
         try:
             os.kill(pid, signal.SIGKILL)
             reached = True

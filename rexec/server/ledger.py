@@ -45,7 +45,7 @@ def contents_of(order: Start) -> bytes:
     confirm = None if order.confirm is None else order.confirm.encode()
     asked = (  # of bytes and numbers alone, which every Python writes in the same way
         int(order.form), order.words, order.env, order.cwd, order.timeout_ms, bool(order.stdin), pty,
-        order.unknown.encode(), bool(order.receipt), confirm, order.offered,
+        order.unknown.encode(), bool(order.receipt), confirm, order.offered, bool(order.detach),
     )  # fmt: skip
     return blake2b(repr(asked).encode(), digest_size=8).digest()
 

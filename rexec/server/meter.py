@@ -11,18 +11,25 @@ from typing import TYPE_CHECKING
 from rexec.protocol.frames import Cause
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
+    from typing import Protocol
 
     from rexec.server.orders import Bounds
+
+    class Timer(Protocol):
+        def cancel(self) -> None: ...
+
+    class Clock(Protocol):
+        """An event loop, or what has timers like one."""
+
+        def time(self) -> float: ...
+        def call_later(self, delay: float, callback: Callable[..., object], *given: object) -> Timer: ...
 
 
 class Meter:
     """The counts of one command; `end` is called with a cause when it is to be ended."""
 
-    def __init__(
-        self, bounds: Bounds, rule: str, loop: asyncio.AbstractEventLoop, end: Callable[[Cause, str], None]
-    ) -> None:
+    def __init__(self, bounds: Bounds, rule: str, loop: Clock, end: Callable[[Cause, str], None]) -> None:
         self._bounds = bounds
         self._rule = rule
         self._loop = loop
@@ -30,7 +37,7 @@ class Meter:
         self._output = bounds.output
         self._input = bounds.stdin
         self._heard = loop.time()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         if bounds.idle_ms is not None:
             self._watch(bounds.idle_ms / 1000)
 

@@ -66,6 +66,7 @@ class Start(Message, code=2):
     number: u64 = 0  # its id within the session
     begun: flag = False  # the client knows that it was started once: it is only told how that ended
     settled: blob = b""  # ids of eight bytes that the client will not ask for again
+    detach: flag = False
 
 
 class Ask(Message, code=3):
@@ -245,6 +246,7 @@ class Ended(Message, code=37):
     max_rss_kib: u64
     wall_us: u64
     receipt: blob = b""  # for the client, where it asked for one
+    truncated: flag = False  # not all that a detached command wrote was there to be shown
 
 
 class Answer(Message, code=38):

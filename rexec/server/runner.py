@@ -13,21 +13,25 @@ import resource
 import selectors
 import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rexec.errors import ConnectionLost, RemoteProtocolError, RexecError
 from rexec.limits import POLICY_SHOWN_MAX, REPORTS_MAX
 from rexec.policy.captures import hidden
 from rexec.policy.decide import decide, string_shown
-from rexec.policy.forms import form_of
-from rexec.policy.request import Request, bytes_of, text_of
+from rexec.policy.forms import KILL
+from rexec.policy.request import text_of
 from rexec.policy.rules import Deny, Missing
 from rexec.process.capabilities import bequeath_none
 from rexec.process.checks import discharge
 from rexec.process.descriptors import AS_GIVEN
 from rexec.process.orphans import become_subreaper
-from rexec.protocol.frames import Cause, Form, Pty
+from rexec.protocol.frames import Cause, Form
 from rexec.server import answers, copies, orders
+from rexec.server.asking import asked_of, request_of
+from rexec.server.detached.office import Body, Hatch, Office
+from rexec.server.detached.register import Register
 from rexec.server.evidence import Refused
 from rexec.server.leftovers import Leftovers
 from rexec.server.seats import Crowded, Seats
@@ -40,7 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rexec.audit.log import Log
-    from rexec.auth.authorized import Principal
     from rexec.policy.rules import Permit
     from rexec.server.evidence import Evidence
     from rexec.server.holdings import Holdings
@@ -74,8 +77,10 @@ class Runner:
         self._offered: tuple[Holdings, str] | None = None  # read anew, and why
         self._selector = selectors.DefaultSelector()
         self._watched = selectors.EVENT_READ  # of the link
-        self._tally = Tally()
+        register = Register(holdings.home, lambda: self._held.keep_jobs, log, evidence)
+        self._tally = Tally(register.running_by)
         leftovers = Leftovers()
+        self._detached = Office(self._selector, link, log, evidence, leftovers, register)
         self._jobs = Supervisor(self._selector, link, log, evidence, leftovers, self._tally)
         self._starting = Starting(self._selector, link, log, evidence, self._jobs, leftovers, self._tally)
 
@@ -83,18 +88,20 @@ class Runner:
         """Serve the listener until it is gone and every command has ended."""
         self._selector.register(self._link, self._watched)
         while self._jobs.listening or len(self._jobs) or len(self._starting):
-            for key, events in self._selector.select(self._evidence.wait(self._jobs.wait())):
+            wait = self._detached.register.wait(self._evidence.wait(self._jobs.wait()))
+            for key, events in self._selector.select(wait):
                 if isinstance(key.data, Job):
                     self._jobs.exited(key.data)
                 elif isinstance(key.data, Pending):
                     self._starting.launched(key.data)
-                elif isinstance(key.data, Watcher):
+                elif isinstance(key.data, Watcher | Hatch | Body):
                     key.data.attend()
                 else:
                     self._attend(events)
             self._jobs.fire()
             self._starting.fire()
             self._evidence.tick()
+            self._detached.register.tick()
             self._watch()
 
     def _attend(self, events: int) -> None:
@@ -151,8 +158,10 @@ class Runner:
                     raise RemoteProtocolError(f"{cause.name} is no reason to end a command")
                 self._starting.end(number, cause)
                 self._jobs.end(number, cause)
+                self._detached.end(number, cause)
             case orders.Drained():
                 self._jobs.drained(message)
+                self._detached.drained(message)
             case orders.Leave():
                 self._settle(message)
                 self._seats.leave(message.session)
@@ -163,6 +172,7 @@ class Runner:
             case orders.Bound():
                 self._socket_files.note(message.name)
             case orders.Opened():
+                self._detached.begin()
                 self._link.send(orders.Ready())
             case orders.Stopping():
                 if message.signal not in orders.STOP_SIGNALS:
@@ -195,7 +205,7 @@ class Runner:
     # --- what ---------------------------------------------------------------------------------
 
     def _start(self, order: orders.Start) -> None:
-        if order.child in self._jobs or order.child in self._starting:
+        if any(order.child in those for those in (self._jobs, self._starting, self._detached)):
             raise RemoteProtocolError("a command that runs is started again")
         seat = self._seats.get(order.session)
         principal = None if seat is None else self._held.keyring.still(seat.principal, seat.peer)
@@ -210,7 +220,9 @@ class Runner:
             return
         self._settle(order)
         policy = self._held.policy  # one generation decides and runs
-        request = self._request(order, seat, principal)
+        request = request_of(order, seat, principal)
+        if order.form is Form.JOB:
+            request = self._detached.about(request, principal)
         verdict = decide(policy, request)
         repeated = self._evidence.repeated(seat, order, verdict)
         if repeated is not None:
@@ -225,20 +237,38 @@ class Runner:
 
     def _allow(self, order: orders.Start, seat: Seat, permit: Permit) -> None:
         """Discharge what the permit obliges to, write the decision down, start."""
-        why = self._crowded(seat.principal.user) or self._unfit(permit) or discharge(permit)
+        why = None if permit.rule.command == KILL else self._crowded(seat.principal.user)
+        why = why or self._unfit(permit) or discharge(permit)
         why = why or self._tally.admit(permit, time.monotonic())
         if why is not None:
             self._reject(order, seat, Deny(why, permit.rule.label, logged=permit.logged))
             return
         try:
-            ticket = self._record(
-                "allow", seat, order, permit.rule.label, logged=permit.logged, permit=permit
-            )
+            why = self._begin(order, seat, permit)
         except Refused as error:
             self._tally.over(permit)
-            self._reject(order, seat, Deny(str(error), permit.rule.label, logged=permit.logged))
+            why = str(error)
+        if why is not None:
+            self._reject(order, seat, Deny(why, permit.rule.label, logged=permit.logged))
+
+    def _begin(self, order: orders.Start, seat: Seat, permit: Permit) -> str | None:
+        """Write the decision down and start; or say why a detached command cannot be. Raises `Refused`."""
+        number, user, label = order.child, seat.principal.user, permit.rule.label
+
+        def record(**more: object) -> Ticket:
+            return self._record("allow", seat, order, label, logged=permit.logged, permit=permit, **more)
+
+        if permit.detached:
+            why = self._detached.start(number, seat.principal, permit, lambda job: record(job=job))
+            self._tally.over(permit)  # from now on it is counted where others see it too
+            return why
+        ticket = record()
+        if permit.rule.shows:
+            told = partial(self._detached.outcome, permit)
+            self._starting.show(number, user, permit, ticket, self._detached.prepare(permit), told)
         else:
-            self._starting.run(order.child, seat.principal.user, permit, order.pty, ticket)
+            self._starting.run(number, user, permit, order.pty, ticket)
+        return None
 
     def _settle(self, order: orders.Start | orders.Leave) -> None:
         """Note what a client will not ask for again."""
@@ -252,33 +282,13 @@ class Runner:
     def _crowded(self, user: str) -> str | None:
         """Return why a user may start nothing more now."""
         most = self._held.crowds.commands_per_user
-        if len(self._jobs) + len(self._starting) < most:
+        if len(self._jobs) + len(self._starting) + len(self._detached) < most:
             return None
-        running = self._jobs.of_user(user) + self._starting.of_user(user)
+        running = sum(those.of_user(user) for those in (self._jobs, self._starting, self._detached))
         return (
             f"{user} runs {running} commands at once already: wait until one has ended"
             if running >= most
             else None
-        )
-
-    def _request(self, order: orders.Start, seat: Seat, principal: Principal) -> Request:
-        return Request(
-            user=principal.user,
-            groups=frozenset(principal.groups),
-            words=tuple(map(text_of, order.words)),
-            form=_FORMS[order.form],
-            env=tuple((text_of(name), text_of(value)) for name, value in order.env),
-            cwd=None if order.cwd is None else text_of(order.cwd),
-            timeout=None if order.timeout_ms is None else order.timeout_ms / 1000,
-            pty=None if order.pty is None else order.pty.term,
-            stdin=order.stdin,
-            peer=seat.peer,
-            connection=seat.ends,
-            now=time.time(),
-            utc_offset=time.localtime().tm_gmtoff,
-            pty_allowed=principal.pty_allowed,
-            confirm=order.confirm,
-            offered=tuple((text_of(name), text_of(value)) for name, value in order.offered),
         )
 
     def _reject(self, order: orders.Start, seat: Seat | None, deny: Deny) -> None:
@@ -325,21 +335,11 @@ class Runner:
         if seat is None or principal is None:
             self._link.send(orders.Answer(order.question, False, b"the key is no longer authorised"))
             return
-        terminal = Pty("xterm", 80, 24) if order.pty else None
-        form, words = form_of(tuple(map(text_of, order.words)))
-        as_start = orders.Start(
-            order.session,
-            0,
-            _NAMED[form],
-            tuple(map(bytes_of, words)),
-            order.env,
-            order.cwd,
-            None,
-            True,
-            terminal,
-            "",
-        )
-        request = self._request(as_start, seat, principal)
+        if order.subject == "jobs":
+            rows = self._detached.register.rows(principal.user, principal.fingerprint)
+            self._link.send(orders.Answer(order.question, True, rows))
+            return
+        request = asked_of(order, seat, principal)
         known, body = answers.answer(self._held.policy, request, order.subject, terse=self._held.terse)
         self._link.send(orders.Answer(order.question, known, body))
 
@@ -374,10 +374,6 @@ class Runner:
         self._evidence.reloaded(held, "done", rules=len(held.policy.rules), cause=reason)
         self._log.event("reload", result="done", rules=len(held.policy.rules), cause=reason)
         self._link.send(orders.Reloaded(True, ""))
-
-
-_NAMED = {"argv": Form.ARGV, "string": Form.STRING, "copy": Form.COPY}
-_FORMS = {Form.ARGV: "argv", Form.STRING: "string", Form.SUBSYSTEM: "subsystem", Form.COPY: "copy"}
 
 
 def settle() -> None:

@@ -196,7 +196,7 @@ class Session:
         order = orders.Start(
             self.number, command.child, frame.form, frame.words, frame.env, frame.cwd,
             frame.timeout_ms, frame.stdin, frame.pty, _unknown(frame), frame.receipt,
-            frame.confirm, frame.offered, frame.id, begun, settled,
+            frame.confirm, frame.offered, frame.id, begun, settled, frame.detach,
         )  # fmt: skip
         self.desk.start(order, command)
 
@@ -388,4 +388,4 @@ class Session:
 
 def _unknown(frame: f.Exec) -> str:
     """Name what an Exec asks for that the runner is to deny."""
-    return "detach commands" if frame.detach else ""
+    return "give receipts for detached commands" if frame.detach and frame.receipt else ""

@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rexec.audit.log import Log
 from rexec.errors import ConfigError, RexecError
 from rexec.server import evidence, surroundings
 from rexec.server.confinement import account_of, confine, load_all
+from rexec.server.detached.folder import wardens
 from rexec.server.holdings import take
 from rexec.server.keeper import keep
 from rexec.server.orders import Bound, Opened
@@ -113,7 +115,7 @@ def _run(
     pid = os.fork()
     if not pid:
         ours.close()
-        keep(theirs, be_runner, around.succession)
+        keep(theirs, be_runner, around.succession, partial(wardens, settings.home))
     theirs.close()
     around.leave_to_keeper()
     records.forget()

@@ -21,15 +21,19 @@ from rexec.server.supervisor import Job
 from rexec.server.watcher import Watcher
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rexec.audit.log import Log
     from rexec.policy.grant import Grant
     from rexec.policy.rules import Permit
-    from rexec.process.child import Child
+    from rexec.process.become import Prepare
+    from rexec.process.child import Child, Ending
     from rexec.process.orphans import Mark
     from rexec.protocol.frames import Pty
+    from rexec.server.detached.entry import Outcome
     from rexec.server.evidence import Evidence
+    from rexec.server.hearer import Hearer
     from rexec.server.leftovers import Leftovers
-    from rexec.server.ordersocket import OrderSocket
     from rexec.server.supervisor import Supervisor
     from rexec.server.tally import Tally
     from rexec.server.ticket import Ticket
@@ -41,8 +45,8 @@ class Pending:
     """A command that is permitted and not known to run yet; `cause`: it is to be ended as soon as it does."""
 
     __slots__ = (
-        "began", "cause", "launch", "mark", "number", "patience", "permit", "signals", "ticket", "user",
-        "watcher",
+        "began", "cause", "launch", "mark", "number", "outcome", "patience", "permit", "signals", "ticket",
+        "user", "watcher",
     )  # fmt: skip
 
     def __init__(self, number: int, user: str, permit: Permit, ticket: Ticket, mark: Mark) -> None:
@@ -56,6 +60,7 @@ class Pending:
         self.watcher: Watcher | None = None
         self.signals: list[str] = []  # that came too early
         self.cause: Cause | None = None
+        self.outcome: Callable[[Ending], Outcome] | None = None  # what is told in the place of its own end
         self.patience = 0.0  # when it is killed, if it is to be ended and does not even run by then
 
 
@@ -65,7 +70,7 @@ class Starting:
     def __init__(
         self,
         selector: selectors.BaseSelector,
-        link: OrderSocket,
+        link: Hearer,
         log: Log,
         evidence: Evidence,
         jobs: Supervisor,
@@ -90,6 +95,15 @@ class Starting:
 
     def __contains__(self, number: int) -> bool:
         return number in self._pending
+
+    def show(
+        self, number: int, user: str, permit: Permit, ticket: Ticket, prepare: Prepare,
+        outcome: Callable[[Ending], Outcome],
+    ) -> None:  # fmt: skip
+        """Show a detached command; `outcome` says how it ended for who saw all of it."""
+        pending = Pending(number, user, permit, ticket, self._leftovers.mark())
+        pending.outcome = outcome
+        self._launched(pending, begin(permit, None, prepare))
 
     def run(self, number: int, user: str, permit: Permit, terminal: Pty | None, ticket: Ticket) -> None:
         """Start a command; the listener hears of it when it runs, or cannot."""

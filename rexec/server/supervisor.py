@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from rexec.limits import KILL_AFTER
 from rexec.process.orphans import send
 from rexec.protocol.frames import Cause
-from rexec.server.orders import Drained, Ended, Over
+from rexec.server.orders import Drained, Ended, Escaped, Over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from rexec.audit.log import Log
     from rexec.process.child import Child, Ending
     from rexec.server.evidence import Evidence
+    from rexec.server.hearer import Hearer
     from rexec.server.leftovers import Leftovers
-    from rexec.server.ordersocket import OrderSocket
     from rexec.server.starting import Pending
     from rexec.server.tally import Tally
 
@@ -50,7 +50,7 @@ class Job:
     """One command that runs, or whose end is not complete."""
 
     __slots__ = (
-        "cause", "child", "drained", "held", "killed", "looks", "mark", "number", "over", "permit",
+        "cause", "child", "drained", "held", "killed", "looks", "mark", "number", "outcome", "over", "permit",
         "started", "ticket", "told", "user", "warned", "watcher",
     )  # fmt: skip
 
@@ -62,6 +62,7 @@ class Job:
         self.mark = pending.mark  # of all its processes
         self.ticket = pending.ticket
         self.watcher = pending.watcher
+        self.outcome = pending.outcome
         self.started = pending.began
         self.cause: Cause | None = None  # why we end it, if we do
         self.over = False  # the leader has exited
@@ -79,7 +80,7 @@ class Supervisor:
     def __init__(
         self,
         selector: selectors.BaseSelector,
-        link: OrderSocket,
+        link: Hearer,
         log: Log,
         evidence: Evidence,
         leftovers: Leftovers,
@@ -262,7 +263,13 @@ class Supervisor:
     def _report(self, job: Job, drained: Drained, ending: Ending) -> None:
         natural = Cause.SIGNALLED if ending.signal else Cause.EXITED
         cause = natural if job.cause is None else job.cause
-        seconds = time.monotonic() - job.started
+        seconds, truncated = time.monotonic() - job.started, False
+        if job.outcome is not None and cause is Cause.EXITED:
+            told = job.outcome(ending)
+            cause, ending, truncated = told.cause, told.ending, told.truncated
+            seconds = seconds if told.seconds is None else told.seconds
+            for text in told.notices if self.listening else ():
+                self._link.send(Escaped(job.number, text))
         receipt = self._evidence.ended(job.ticket, job.user, job.permit, cause, drained, ending, seconds)
         self._log.event(
             "end",
@@ -273,4 +280,7 @@ class Supervisor:
         )
         if self.listening:
             wall = int(seconds * 1_000_000)
-            self._link.send(Ended(job.number, cause, wall_us=wall, receipt=receipt, **ending._asdict()))
+            ended = Ended(
+                job.number, cause, wall_us=wall, receipt=receipt, truncated=truncated, **ending._asdict()
+            )
+            self._link.send(ended)

@@ -11,6 +11,8 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rexec.policy.rules import Permit, Rule
 
 _PERIODS = {1: "a second", 60: "a minute", 3_600: "an hour", 86_400: "a day"}
@@ -35,7 +37,9 @@ class Count:
 class Tally:
     """The counts of all rules that ask for one; a plain rule has none."""
 
-    def __init__(self) -> None:
+    def __init__(self, elsewhere: Callable[[Rule], int] = lambda _: 0) -> None:
+        """`elsewhere` says how many commands of a rule run that are not counted here."""
+        self._elsewhere = elsewhere
         self._counts: dict[tuple[object, ...], Count] = {}
 
     def admit(self, permit: Permit, now: float) -> str | None:
@@ -47,7 +51,7 @@ class Tally:
         if grant.parallel is None and grant.rate is None:
             return None
         count = self._counts.setdefault(_key(rule), Count())
-        if grant.parallel is not None and count.running >= grant.parallel:
+        if grant.parallel is not None and count.running + self._elsewhere(rule) >= grant.parallel:
             return f"{rule.label} runs at most {grant.parallel} at once: wait until one has ended"
         if grant.rate is not None:
             starts, count.seconds = grant.rate

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rexec.process.starts import Escape
     from rexec.process.watch import Watch
     from rexec.server.evidence import Evidence
+    from rexec.server.hearer import Hearer
     from rexec.server.leftovers import Leftovers
-    from rexec.server.ordersocket import OrderSocket
     from rexec.server.starting import Pending
 
 _HAD = ("net none", "confine")
@@ -36,7 +36,7 @@ class Watcher:
     def __init__(
         self,
         selector: selectors.BaseSelector,
-        link: OrderSocket,
+        link: Hearer,
         log: Log,
         evidence: Evidence,
         of: Pending,

@@ -28,6 +28,7 @@ OTHER: dict[str, object] = {
     "background_keep": True,
     "resume": 300.0,
     "idempotent": True,
+    "detach": True,
     "umask": 0o77,
     "nice": 5,
     "limits": Limits(10, 512 << 20, 32, 64, 1000),

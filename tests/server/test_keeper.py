@@ -26,7 +26,7 @@ if not os.fork():
         os.write(1, made.stdout.readline())
         WHAT
         os._exit(CODE)
-    keep(theirs, be_runner, Succession(keepers, {}))
+    keep(theirs, be_runner, Succession(keepers, {}), set)
 theirs.close()
 ours.recv(1)
 print("gone", flush=True)
