@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rexec.client.aio import AsyncHost, connect_async
-    from rexec.client.answers import Explanation, Rule
+    from rexec.client.answers import Explanation, Job, Rule
     from rexec.client.api import Host, connect
     from rexec.client.async_process import AsyncProcess
     from rexec.client.process import Process
@@ -35,6 +35,7 @@ _PLACES = {
     "AsyncProcess": "rexec.client.async_process",
     "Explanation": "rexec.client.answers",
     "Host": "rexec.client.api",
+    "Job": "rexec.client.answers",
     "Process": "rexec.client.process",
     "Result": "rexec.client.result",
     "Rule": "rexec.client.answers",
@@ -52,6 +53,7 @@ __all__ = [
     "ConnectionLost",
     "Explanation",
     "Host",
+    "Job",
     "LocalProtocolError",
     "Process",
     "ProtocolError",

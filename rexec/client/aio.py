@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from rexec.client import answers
 from rexec.client.async_connect import open_session
 from rexec.client.async_process import AsyncProcess
+from rexec.client.jobs import about, detached
 from rexec.client.request import access, outlets, question, request, source
 from rexec.client.streams import HeldSink, MemorySink
 from rexec.protocol import frames as f
 
 if TYPE_CHECKING:
+    import builtins
     import os
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from rexec.client.async_session import AsyncSession
     from rexec.client.command import Command
     from rexec.client.config import Target
-    from rexec.client.request import Access, Identity, Input, Output, Passphrase, Take, Word
+    from rexec.client.request import Access, Identity, Input, Outlets, Output, Passphrase, Take, Word
     from rexec.client.result import Result
+    from rexec.client.streams import Source
     from rexec.protocol.frames import Stream
 
 
@@ -59,15 +62,7 @@ class AsyncHost:
         """
         exec_ = request(self._target, argv, env, cwd, timeout, stdin=input is not None, confirm=confirm)
         exec_ = exec_.replace(receipt=receipt) if receipt else exec_
-        given, out = source(input), outlets(stdout, stderr)
-        try:
-            command = await self._start(
-                lambda: self._session.start(exec_, given, out.stdout.sink, out.stderr.sink)
-            )
-        except BaseException:
-            out.close()
-            raise
-        await self._see_through(command, out.takers)
+        command = await self._run(exec_, source(input), outlets(stdout, stderr))
         result = command.result()
         if receipt:
             from rexec.client.receipt import vouched
@@ -97,6 +92,54 @@ class AsyncHost:
         """Return which rule decides about a command, and why; nothing is started."""
         return answers.explanation(await self._ask(question(self._target, argv)))
 
+    async def detach(
+        self,
+        argv: Sequence[Word],
+        *,
+        timeout: float | None = None,
+        env: Mapping[str | bytes, str | bytes] | None = None,
+        cwd: Word | None = None,
+        confirm: str | None = None,
+    ) -> str:
+        """Start a command that runs on without us, and return its id as soon as it runs.
+
+        Raises `CommandError` where it does not, be it denied or not there.
+        """
+        exec_ = detached(request(self._target, argv, env, cwd, timeout, stdin=False, confirm=confirm))
+        command = await self._run(exec_, None, outlets(None, None))
+        return command.result().check(self._named(exec_.words[0])).text.strip()
+
+    async def jobs(self) -> builtins.list[answers.Job]:
+        """Return our detached commands, those that run and those of which something is kept."""
+        return answers.jobs(await self._ask(f.Query("jobs")))
+
+    async def attach(
+        self, id: str, *, stdout: Output | None = None, stderr: Output | None = None, check: bool = False
+    ) -> Result:
+        """Wait for a detached command, with what it wrote so far and what it writes; return how it ended.
+
+        `stdout`, `stderr` and `check` as with `run`. Whoever leaves off waiting leaves it running.
+        """
+        result = (await self._run(about("attach", id), None, outlets(stdout, stderr))).result()
+        return result.check(f"{self.name}: {id}") if check else result
+
+    async def logs(
+        self, id: str, *, follow: bool = False, stdout: Output | None = None, stderr: Output | None = None
+    ) -> Result:
+        """Return what a detached command has written so far; with `follow`, go on to its end.
+
+        Raises `CommandError` where it is not to be had.
+        """
+        asked = about("logs", id, *(["-f"] if follow else []))
+        return (await self._run(asked, None, outlets(stdout, stderr))).result().check(f"{self.name}: {id}")
+
+    async def kill(self, id: str) -> None:
+        """End a detached command with all its children, and wait until it has; one that has is no error.
+
+        Raises `CommandError` where there is no such command.
+        """
+        (await self._run(about("kill", id), None, outlets(None, None))).result().check(f"{self.name}: {id}")
+
     async def close(self) -> None:
         """Say goodbye: what still runs is ended. Closing twice is no error."""
         await self._session.close()
@@ -111,6 +154,18 @@ class AsyncHost:
 
     def __repr__(self) -> str:
         return f"AsyncHost({self.name!r}, user={self.user!r})"
+
+    async def _run(self, exec_: f.Exec, given: Source | None, out: Outlets) -> Command:
+        """Have a command run to its end."""
+        try:
+            command = await self._start(
+                lambda: self._session.start(exec_, given, out.stdout.sink, out.stderr.sink)
+            )
+        except BaseException:
+            out.close()
+            raise
+        await self._see_through(command, out.takers)
+        return command
 
     def _named(self, word: bytes) -> str:
         return f"{self.name}: {word.decode(errors='surrogateescape')}"

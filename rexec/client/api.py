@@ -11,21 +11,24 @@ from typing import TYPE_CHECKING
 from rexec.client import answers
 from rexec.client.connect import connect as dial
 from rexec.client.engine import Engine
+from rexec.client.jobs import about, detached
 from rexec.client.process import Process, end
 from rexec.client.request import access, outlets, question, request, source
 from rexec.client.streams import HeldSink, MemorySink
 from rexec.protocol import frames as f
 
 if TYPE_CHECKING:
+    import builtins
     import os
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from rexec.client.command import Command
     from rexec.client.config import Target
-    from rexec.client.request import Identity, Input, Output, Passphrase, Take, Word
+    from rexec.client.request import Identity, Input, Outlets, Output, Passphrase, Take, Word
     from rexec.client.result import Result
     from rexec.client.session import Session
+    from rexec.client.streams import Source
     from rexec.protocol.frames import Stream
 
 
@@ -66,19 +69,12 @@ class Host:
         """
         exec_ = request(self._target, argv, env, cwd, timeout, stdin=input is not None, confirm=confirm)
         exec_ = exec_.replace(receipt=receipt) if receipt else exec_
-        given, out = source(input), outlets(stdout, stderr)
-        try:
-            with self._engine.turn() as session:
-                command = session.start(exec_, given, out.stdout.sink, out.stderr.sink)
-        except BaseException:
-            out.close()
-            raise
-        self._see_through(command, out.takers)
+        command = self._run(exec_, source(input), outlets(stdout, stderr))
         result = command.result()
         if receipt:
             from rexec.client.receipt import vouched
 
-            vouched(result, command, session.server_key, exec_.words)
+            vouched(result, command, self._engine.session.server_key, exec_.words)
         return result.check(self._named(exec_.words[0])) if check else result
 
     def popen(
@@ -104,6 +100,54 @@ class Host:
         """Return which rule decides about a command, and why; nothing is started."""
         return answers.explanation(self._ask(question(self._target, argv)))
 
+    def detach(
+        self,
+        argv: Sequence[Word],
+        *,
+        timeout: float | None = None,
+        env: Mapping[str | bytes, str | bytes] | None = None,
+        cwd: Word | None = None,
+        confirm: str | None = None,
+    ) -> str:
+        """Start a command that runs on without us, and return its id as soon as it runs.
+
+        Raises `CommandError` where it does not, be it denied or not there.
+        """
+        exec_ = detached(request(self._target, argv, env, cwd, timeout, stdin=False, confirm=confirm))
+        command = self._run(exec_, None, outlets(None, None))
+        return command.result().check(self._named(exec_.words[0])).text.strip()
+
+    def jobs(self) -> builtins.list[answers.Job]:
+        """Return our detached commands, those that run and those of which something is kept."""
+        return answers.jobs(self._ask(f.Query("jobs")))
+
+    def attach(
+        self, id: str, *, stdout: Output | None = None, stderr: Output | None = None, check: bool = False
+    ) -> Result:
+        """Wait for a detached command, with what it wrote so far and what it writes; return how it ended.
+
+        `stdout`, `stderr` and `check` as with `run`. Whoever leaves off waiting leaves it running.
+        """
+        result = (self._run(about("attach", id), None, outlets(stdout, stderr))).result()
+        return result.check(f"{self.name}: {id}") if check else result
+
+    def logs(
+        self, id: str, *, follow: bool = False, stdout: Output | None = None, stderr: Output | None = None
+    ) -> Result:
+        """Return what a detached command has written so far; with `follow`, go on to its end.
+
+        Raises `CommandError` where it is not to be had.
+        """
+        asked = about("logs", id, *(["-f"] if follow else []))
+        return (self._run(asked, None, outlets(stdout, stderr))).result().check(f"{self.name}: {id}")
+
+    def kill(self, id: str) -> None:
+        """End a detached command with all its children, and wait until it has; one that has is no error.
+
+        Raises `CommandError` where there is no such command.
+        """
+        (self._run(about("kill", id), None, outlets(None, None))).result().check(f"{self.name}: {id}")
+
     def close(self) -> None:
         """Say goodbye: what still runs is ended. Closing twice is no error."""
         self._forgotten.detach()
@@ -117,6 +161,17 @@ class Host:
 
     def __repr__(self) -> str:
         return f"Host({self.name!r}, user={self.user!r})"
+
+    def _run(self, exec_: f.Exec, given: Source | None, out: Outlets) -> Command:
+        """Have a command run to its end."""
+        try:
+            with self._engine.turn() as session:
+                command = session.start(exec_, given, out.stdout.sink, out.stderr.sink)
+        except BaseException:
+            out.close()
+            raise
+        self._see_through(command, out.takers)
+        return command
 
     def _named(self, word: bytes) -> str:
         return f"{self.name}: {word.decode(errors='surrogateescape')}"

@@ -347,6 +347,28 @@ def test_leaving_the_block_ends_a_process_that_ignores_term(shared_host: Host) -
     with_host(shared_host, test)
 
 
+# --- commands that run on without us -------------------------------------------------------------
+
+
+def test_who_leaves_off_waiting_leaves_a_detached_command_running(make_host: Callable[..., Host]) -> None:
+    host = make_host("sh ...\n    detach\n").start()
+
+    async def test(web: rexec.AsyncHost) -> None:
+        name = await web.detach(["sh", "-c", "echo up; exec sleep 100"])
+        seen = asyncio.Event()
+        waiting = asyncio.create_task(web.attach(name, stdout=lambda _: seen.set()))
+        await seen.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert [job.state for job in await web.jobs()] == ["running"]
+        await web.kill(name)
+        assert (await web.attach(name)).signal == "TERM"
+        assert (await web.logs(name)).stdout == b"up\n"
+
+    with_host(host, test)
+
+
 # --- the policy ----------------------------------------------------------------------------------
 
 

@@ -437,6 +437,37 @@ def test_a_decision_is_explained_and_nothing_is_started(shared_host: Host, web: 
     assert shared_host.count("rexec-server: allow ") == started
 
 
+# --- commands that run on without us -------------------------------------------------------------
+
+
+def test_a_detached_command_is_had_again(make_host: Callable[..., Host]) -> None:
+    host = make_host("sh ...\n    detach\ntrue\n").start()
+    with rexec.connect(host.address, home=host.home) as web:
+        name = web.detach(["sh", "-c", "echo out; echo err >&2; exit 3"])
+        with pytest.raises(rexec.CommandError, match=r"true: denied: .* lets no command be detached"):
+            web.detach(["true"])
+    with rexec.connect(host.address, home=host.home) as web:
+        result = web.attach(name)
+        assert (result.state, result.exit_code, result.stdout, result.stderr) == (
+            "failed",
+            3,
+            b"out\n",
+            b"err\n",
+        )
+        pieces: list[bytes] = []
+        assert web.logs(name, follow=True, stdout=pieces.append).exit_code == 0
+        assert b"".join(pieces) == b"out\n"
+        (job,) = web.jobs()
+        assert (job.id, job.state, job.exit_status, job.rule) == (name, "failed", 3, "cmds.txt:1")
+        assert job.command == ("sh", "-c", "echo out; echo err >&2; exit 3")
+        web.kill(name)
+        for ask in (web.kill, web.logs):
+            with pytest.raises(rexec.CommandError, match="no detached command of yours"):
+                ask("nothing")
+        with pytest.raises(TypeError, match="the id of a command is a str, not int"):
+            web.attach(7)  # type: ignore[arg-type]
+
+
 # --- the end -------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from rexec.client.config import Config, Wishes, resolve
 from rexec.client.connect import connect
 from rexec.client.identity import no_passphrase, signers
 from rexec.client.session import Session
+from rexec.server.detached.folder import wardens
 
 if TYPE_CHECKING:
     from tests.regress.copying import Rooms
@@ -254,6 +255,12 @@ class Host:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        for warden in wardens(str(self.home)):  # of what a test has detached
+            try:
+                os.kill(warden, signal.SIGTERM)
+            except ProcessLookupError:
+                pass  # it was about to be over
+        wait_until(lambda: not wardens(str(self.home)), "all detached commands have ended")
         for reader in self._readers:  # or it would close a descriptor while the next test counts them
             reader.join(PATIENCE)
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from rexec.server.detached.folder import wardens
 from tests.regress.conftest import CLIENT, Host, has_ended, wait_until
+from tests.regress.test_handover import hand_over
 
 RULES = """\
 sh ...
@@ -286,6 +288,60 @@ def test_it_outlives_a_runner_that_is_killed(make_host: Callable[..., Host]) -> 
     assert jobs(host)[name]["state"] == "running"
     (host.folder / "gate").write_bytes(b"")
     assert about(host, "attach", name).returncode == 3
+
+
+def test_a_successor_finds_it(make_host: Callable[..., Host]) -> None:
+    """Issue: "handed over on `SIGUSR2`", and an upgrade "ends no detached command"."""
+    host = make_host(RULES).start()
+    assert host.process is not None
+    gate = fifo(host.folder / "gate")
+    name = detach(host, "sh", "-c", f"cat {gate}; exit 3")
+    successor = hand_over(host, host.pid)
+    assert host.process.wait() == 0
+    (host.folder / "gate").write_bytes(b"")
+    assert about(host, "attach", name).returncode == 3
+    os.kill(successor, signal.SIGTERM)
+    wait_until(lambda: has_ended(successor), "the successor is gone")
+
+
+def test_a_warden_holds_nothing_of_the_server_and_its_command_ends_with_it(
+    make_host: Callable[..., Host],
+) -> None:
+    """security.md, Environment and inheritance: "The server's own descriptors, environment, umask, signal
+    mask and ignored signals must not reach a child". What nobody looks after does not run."""
+    host = make_host(RULES).start()
+    pids = host.folder / "pids"
+    name = detach(host, "sh", "-c", f"(setsid sh -c 'echo $$; exec sleep 100' & echo $$; wait) >{pids}; :")
+    wait_until(lambda: pids.exists() and pids.read_text().count("\n") == 2, "both are there")
+    (warden,) = wardens(str(host.home))
+    held = [os.readlink(path) for path in Path(f"/proc/{warden}/fd").iterdir()]
+    own = ("/dev/null", f"{host.home}/jobs/{name}", "pipe:", "socket:", "anon_inode:", f"/proc/{warden}/")
+    assert [place for place in held if not place.startswith(own)] == []
+    assert os.readlink(f"/proc/{warden}/cwd") == "/"
+    assert held.count("/dev/null") == 3
+    assert sum(place.startswith("socket:") for place in held) == 1  # where it is talked to
+    os.kill(warden, signal.SIGKILL)
+    assert about(host, "attach", name).returncode == 255
+    wait_until(lambda: all(has_ended(int(pid)) for pid in pids.read_text().split()), "all of it has ended")
+    host.wait_for(f"rexec-server: end .*status=lost .*job={name}")
+    assert jobs(host)[name]["state"] == "lost"
+
+
+def test_a_warden_that_is_told_to_end_ends_its_command_in_order(make_host: Callable[..., Host]) -> None:
+    """As a machine does that goes down: also when no server is there any more."""
+    host = make_host(RULES).start()
+    name = detach(host, "sh", "-c", "trap 'echo last; exit 5' TERM; echo ready; while :; do sleep 0.01; done")
+    with host.popen(options=("--attach", name)) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline() == b"ready\n"
+        client.send_signal(signal.SIGHUP)
+    (warden,) = wardens(str(host.home))
+    host.stop()
+    os.kill(warden, signal.SIGTERM)
+    wait_until(lambda: has_ended(warden), "the warden has ended")
+    host.start()
+    done = about(host, "attach", name)
+    assert (done.returncode, done.stdout) == (5, b"ready\nlast\n")
 
 
 def test_it_needs_a_place_for_its_output(make_host: Callable[..., Host]) -> None:

@@ -143,6 +143,30 @@ def test_bytes_of_every_value_are_data(guarded: Guarded) -> None:
     assert output.split(b"\0")[:-1] == words
 
 
+def test_a_command_that_no_rule_detaches_starts_nothing(guarded: Guarded) -> None:
+    """security.md, Around the allow list: "Asking for a terminal, a prompt, a copy or a detached job instead,
+    to get around policy, limits or recording"."""
+    canary = os.fsencode(guarded.canary)
+    with guarded.friend() as friend:
+        for stdin, receipt in ((0, 0), (1, 0), (0, 1)):
+            assert friend.run(*guarded.touch, detach=1, stdin=stdin, receipt=receipt)[0] == wire.DENIED
+        assert friend.run(b" ".join(guarded.touch), form=1, detach=1)[0] == wire.DENIED
+        assert friend.run(*guarded.touch, detach=1, pty=TERMINAL)[0] == wire.DENIED
+        assert friend.run(b"@put", canary, form=3, detach=1)[0] == wire.DENIED
+        for words in (
+            (),
+            (b"@attach",),
+            (b"@attach", canary),
+            (b"@logs", b"-f", b"../../home"),
+            guarded.touch,
+        ):
+            assert friend.run(*words, form=4)[0] == wire.DENIED
+            assert friend.run(*words, form=4, detach=1, pty=TERMINAL)[0] == wire.DENIED
+        assert friend.is_alive()
+    assert not guarded.sang()
+    assert not (guarded.home / "jobs").exists()
+
+
 def test_a_terminal_that_a_rule_does_not_give_starts_nothing(guarded: Guarded) -> None:
     """security.md, Around the allow list: "Asking for a terminal, a prompt, a copy or a detached job instead,
     to get around policy, limits or recording": each is denied, and the canary is silent."""

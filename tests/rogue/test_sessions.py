@@ -113,7 +113,7 @@ def test_an_odd_working_directory_is_named_without_harm(target: Target, name: by
         assert friend.is_alive()
 
 
-@pytest.mark.parametrize("form", [4, 255])
+@pytest.mark.parametrize("form", [5, 255])
 def test_an_unknown_form_ends_the_connection(target: Target, form: int) -> None:
     with target.friend() as friend:
         friend.exec(*target.touch, form=form)

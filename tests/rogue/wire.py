@@ -80,6 +80,7 @@ def exec_(
     receipt: int = 0,
     confirm: bytes | None = None,
     offered: Iterable[tuple[bytes, bytes]] = (),
+    detach: int = 0,
 ) -> bytes:
     """Make the payload of an Exec."""
     return b"".join(
@@ -92,8 +93,7 @@ def exec_(
             struct.pack("!B", stdin),
             optional(pty),
             optional(None if confirm is None else string(confirm)),
-            b"\0",  # not detached
-            struct.pack("!QQB", stdout_from, 0, receipt),
+            struct.pack("!BQQB", detach, stdout_from, 0, receipt),
             variables(offered),
         ]
     )

@@ -24,6 +24,8 @@ EVERY: list[Message] = [
         1, 2, Form.ARGV, (b"ls", b"\xff\0"), ((b"A", b""),), b"/", 5, True, Pty("xterm", 80, 24), "yes"
     ),
     orders.Start(1, 2, Form.SUBSYSTEM, (), (), None, None, False, None, "", number=7, settled=b"12345678"),
+    orders.Start(1, 2, Form.JOB, (b"@kill", b"k3"), (), None, None, False, None, "", detach=True),
+    orders.Start(1, 2, Form.SUBSYSTEM, (), (), None, None, False, None, ""),
     orders.Ask(1, 3, "explain", (b"ls",), False, b"/tmp", ((b"A", b"b"),)),
     orders.Send(2, "TERM"),
     orders.End(2, Cause.LOST),
@@ -44,6 +46,7 @@ EVERY: list[Message] = [
     orders.Repeated(2, False, Cause.ALREADY_RAN, 3, "", "already ran"),
     orders.Over(2),
     orders.Ended(2, Cause.SIGNALLED, 0, "KILL", 1, 2, 3, 4),
+    orders.Ended(2, Cause.EXITED, 7, "", 1, 2, 3, 4, b"receipt", True),
     orders.Answer(3, True, b"[]"),
     orders.Reloaded(False, "bad"),
     orders.Escaped(2, "cmds.txt:4 is noexec: /bin/sh was not started"),

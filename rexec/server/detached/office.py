@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rexec.limits import JOB_VISITORS
 from rexec.policy.forms import ATTACH, KILL
 from rexec.policy.request import Job as Subject
 from rexec.policy.wording import shown
@@ -23,7 +24,7 @@ from rexec.server.detached.entry import Outcome
 from rexec.server.detached.folder import new_id
 from rexec.server.detached.register import Full, Register, bound_of
 from rexec.server.detached.showing import BROKEN, MISSED, showing
-from rexec.server.detached.warden import Charge, be_warden
+from rexec.server.detached.warden import ANSWER_MAX, Charge, be_warden
 from rexec.server.evidence import cut_words
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from rexec.server.ticket import Ticket
 
     Decide = Callable[[str], Ticket]  # writes the decision down, with the id; raises `Refused`
-
-_ANSWER_MAX = 4_096  # bytes of what a warden says
 
 
 class Hatch:
@@ -198,7 +197,7 @@ class Office:
 
     def hear(self, hatch: Hatch) -> None:
         """Take what a warden says: that the program runs, why not, or that all is over."""
-        said = os.read(hatch.report, _ANSWER_MAX)
+        said = os.read(hatch.report, 1 + ANSWER_MAX)
         if said == b"\0" and not hatch.has_begun:
             hatch.has_begun = True
             self._hand_over(hatch)
@@ -271,6 +270,8 @@ class Office:
         entry = self.register.get(name)
         found = None if entry is None else entry.outcome
         missed = ("some of the output went before it could be shown",) if ending.status == MISSED else ()
+        if ending.status == BROKEN and entry is not None and found is None:
+            missed = (f"{JOB_VISITORS} are shown it already, or its files cannot be read",)
         is_lost = ending.status == BROKEN or (way == ATTACH and found is None)
         if is_lost or found is None or way == KILL:
             cause = Cause.LOST if is_lost else Cause.EXITED

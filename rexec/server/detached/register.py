@@ -99,7 +99,7 @@ class Register:
                 return
 
     def _drop_oldest(self, entries: list[Entry], text: str) -> None:
-        over = [entry for entry in entries if entry.is_over]
+        over = [entry for entry in entries if entry.is_over and entry.is_recorded]
         if not over:
             raise Full(text)
         oldest = min(over, key=_ended)

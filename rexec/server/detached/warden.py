@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from rexec.server.orders import Message
     from rexec.server.ticket import Ticket
 
+ANSWER_MAX = 4_000  # bytes of why a program could not be started: a pipe takes them at once
 _NUMBER = 1  # of its one command
 _LISTENED_TO = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -170,7 +171,7 @@ class Warden:
             case orders.Begun():
                 self._begin(message, list(descriptors))
             case orders.Broken():
-                self._tell(bytes((message.exit_code,)) + message.message.encode())
+                self._tell(bytes((message.exit_code,)) + message.message.encode()[:ANSWER_MAX])
                 self._leave()
             case orders.Over():
                 self._clock.call_later(self._linger, self._cut)
