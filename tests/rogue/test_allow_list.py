@@ -121,12 +121,12 @@ def test_another_account_is_that_account_alone(make_target: Callable[..., Target
     target = make_target()
     target.allow_list.write_text("echo ...\nid ...\n    as nobody\n    cwd /\n")
     os.kill(target.pid, signal.SIGHUP)
-    target.wait_for("rexec-server: reload")
+    target.wait_for("rexec-server: reload", count=2)  # the first one was the fixture's
     with target.friend() as friend:
         assert friend.run(b"id", b"-u", stdin=0)[2] == b"65534\n"
         assert friend.run(b"id", b"-G", stdin=0)[2] == b"65534\n"
         assert friend.run(b"id", b"-u", env=[(b"USER", b"root")], stdin=0)[0] == wire.DENIED
-    for number, name in enumerate(("-1", "4294967295", "#-1"), 2):
+    for number, name in enumerate(("-1", "4294967295", "#-1"), 3):
         target.allow_list.write_text(f"echo ...\nid ...\n    as '{name}'\n")
         os.kill(target.pid, signal.SIGHUP)
         target.wait_for("rexec-server: reload", count=number)

@@ -67,6 +67,15 @@ def groups() -> list[str]:
     return found
 
 
+def test_what_runs_without_a_client_outlives_a_restart() -> None:
+    """Issue 6: "each has a small supervisor of its own that leaves the unit's life": systemd ends the main
+    process alone, whose own processes end all that is not detached."""
+    assert re.findall("^KillMode=(.*)$", SERVICE, re.M) == ["process"]
+    assert re.findall("^(?:SendSIGKILL|ExitType|ProtectSystem)=(.*)$", SERVICE, re.M) == ["strict"]
+    state, home = (re.findall(name, SERVICE, re.M) for name in ("^StateDirectory=(.*)$", "--home (\\S+)"))
+    assert home == [f"/var/lib/{state[0]}"]  # where their directories are, which it may write
+
+
 def test_its_command_line_is_one_of_ours() -> None:
     words = re.findall("^ExecStart=(.*)$", SERVICE, re.M)
     context = click.Context(cli)
