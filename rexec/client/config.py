@@ -63,6 +63,7 @@ _SERVER: dict[str, tuple[type, ...]] = {
     "keepalive": (str, int, float),
     "resume_for": (str, int, float),
     "resume_reset": (str, int, float),
+    "keep_jobs": (str, int, float),
     "terse_denials": (bool,),
     "user": (str,),
     "audit": (str,),

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rexec.server.detached.folder import wardens
-from tests.regress.conftest import CLIENT, Host, has_ended, wait_until
+from tests.regress.conftest import BIN, CLIENT, Host, has_ended, wait_until
 from tests.regress.test_handover import hand_over
 
 RULES = """\
@@ -39,6 +39,13 @@ cat
     pty only
 nothere
     detach
+seq ...
+    detach
+    output 10 truncate
+env /bin/ls
+    detach
+    noexec
+    record out
 printf {secret=text}
     detach
     redact secret
@@ -195,6 +202,32 @@ def test_the_time_and_the_output_of_its_rule_bound_it(host: Host) -> None:
     assert b"more output than the rule allows" in done.stderr
     states = jobs(host)
     assert (states[timed]["state"], states[flooding]["state"]) == ("timeout", "ended")
+
+
+def test_what_is_cut_off_is_said(host: Host) -> None:
+    name = detach(host, "seq", "100")
+    done = about(host, "attach", name)
+    assert (done.returncode, done.stdout) == (0, b"1\n2\n3\n4\n5\n")
+    assert done.stderr == b"rexec: output is cut off after 10 bytes (cmds.txt:22)\n"
+    assert about(host, "logs", name).stderr == done.stderr
+
+
+def test_its_fence_holds_and_its_recording_is_whole(host: Host) -> None:
+    """security.md, Around the allow list: "Asking for a terminal, a prompt, a copy or a detached job instead,
+    to get around policy, limits or recording"."""
+    name = detach(host, "env", "/bin/ls")
+    done = about(host, "attach", name)
+    assert (done.returncode, done.stdout) == (126, b"")
+    assert b"rexec: cmds.txt:25 is noexec: /bin/ls was not started\n" in done.stderr
+    host.wait_for(f"rexec-server: end .*job={name}")
+    records = [json.loads(line) for line in (host.home / "audit" / "audit.jsonl").read_text().splitlines()]
+    mine = {found["event"]: found for found in records if found.get("job") == name}
+    assert mine["escape"]["path"] == "/bin/ls"
+    assert mine["escape"]["of"] == mine["end"]["of"] == mine["allow"]["seq"]
+    assert mine["end"]["recording"] == mine["allow"]["recording"]
+    assert mine["end"]["recording_whole"]
+    words = [str(BIN / "rexec-audit"), "verify", str(host.home / "audit")]
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
 def test_of_much_output_the_latest_is_kept(host: Host) -> None:

@@ -89,18 +89,13 @@ class Entry:
         return Cause[name] if name in Cause.__members__ else Cause.LOST
 
     def _notices(self, end: dict[str, Any]) -> list[str]:
-        told = []
-        if end.get("cut_off"):
-            told.append(f"output is cut off where {self.label} says")
+        told = [str(text) for text in end.get("notices", ())]
         if end.get("dropped"):
             told.append(f"the oldest {int(end['dropped']):,} bytes of output are not kept")
         if end.get("lost"):
             told.append(
                 f"the latest {int(end['lost']):,} bytes of output could not be kept: {end['why_lost']}"
             )
-        for escape in end.get("escapes", ()):
-            if "path" in escape:
-                told.append(f"{self.label} {escape['option']}: {escape['path']} was refused")
         return told
 
     def row(self) -> dict[str, object]:

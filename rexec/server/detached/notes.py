@@ -24,7 +24,8 @@ class Notes(Evidence):
         self.told: dict[str, object] = {}
         self.escapes: list[dict[str, object]] = []
         self.is_wanted = False  # its user had it ended: what its program made of that is how it ended
-        self.message = ""
+        self.message = ""  # why it was ended before its time
+        self.notices: list[str] = []  # for who is shown it
 
     def ended(
         self,

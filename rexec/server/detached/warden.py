@@ -177,8 +177,10 @@ class Warden:
                 self._clock.call_later(self._linger, self._cut)
             case orders.Ended():
                 self._end(message)
-            case _:  # an escape: it is noted where it is written
-                pass
+            case orders.Escaped():
+                self._notes.notices.append(message.message)
+            case _:
+                raise AssertionError(f"{type(message).__name__} is no report")
         return True
 
     def _begin(self, report: orders.Begun, descriptors: list[int]) -> None:
@@ -223,15 +225,22 @@ class Warden:
             self._settle()
             return
         if self._meter is not None:
-            passed = self._meter.output(len(data))
-            self._is_cut_off |= passed < len(data)
-            data = data[:passed]
+            data = self._measured(self._meter, data)
         if data:
             if self._recorder is not None:
                 self._recorder.output(pipe.stream.name, data)
             self._kept.write(pipe.stream, data)
             self._read[pipe.stream] += len(data)
             self._door.wake()
+
+    def _measured(self, meter: Meter, data: memoryview) -> memoryview:
+        """Return what is kept of some output; the rest is dropped, so that the program goes on."""
+        passed = meter.output(len(data))
+        if passed < len(data) and not self._is_cut_off:
+            self._is_cut_off = True
+            if not self._notes.message:  # else it is being ended for that
+                self._notes.notices.append(meter.cut_off)
+        return data[:passed]
 
     def _cut(self) -> None:
         """Go without those who hold the pipes of a command that is over."""
@@ -265,7 +274,7 @@ class Warden:
             "max_rss_kib": report.max_rss_kib,
             "wall_us": report.wall_us,
             "ended": time.time(),
-            "message": self._notes.message,
+            "notices": self._notes.notices,
             "cut_off": self._is_cut_off,
             "dropped": self._kept.dropped,
             "lost": self._kept.lost,
