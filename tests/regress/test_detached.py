@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rexec.server.detached.folder import wardens
-from tests.regress.conftest import BIN, CLIENT, Host, has_ended, wait_until
+from tests.regress.conftest import BIN, CLIENT, Host, descriptors_of, has_ended, wait_until
 from tests.regress.test_handover import hand_over
 
 RULES = """\
@@ -407,8 +407,53 @@ def test_it_needs_a_place_for_its_output(make_host: Callable[..., Host]) -> None
 
 def test_results_go_when_their_time_is_over(make_host: Callable[..., Host]) -> None:
     host = make_host(RULES).start("--keep-jobs", "1ms")
+    host.run("true")
+    at_rest = descriptors_of(host.runner_pid())
     name = detach(host, "sh", "-c", "exit 0")
     host.wait_for(f"rexec-server: end .* job={name}")
     wait_until(lambda: not (host.home / "jobs" / name).exists(), "it is gone")
     assert jobs(host) == {}
     assert b"no detached command of yours" in about(host, "attach", name).stderr
+    wait_until(lambda: descriptors_of(host.runner_pid()) == at_rest, "nothing is held any more")
+
+
+@pytest.mark.system
+def test_a_full_disk_ends_no_command_and_starts_none(make_host: Callable[..., Host]) -> None:
+    """security.md, Processes: "Disk full"; here for what a command writes."""
+    host = make_host(RULES)
+    place = host.home / "jobs"
+    place.mkdir(mode=0o700, parents=True)
+    host.home.chmod(0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=700", "none", str(place)], check=True)
+    try:
+        host.start()
+        name = detach(host, "sh", "-c", "head -c 1000000 /dev/zero; exit 4")
+        done = about(host, "attach", name)
+        assert done.returncode == 4
+        assert 100_000 < len(done.stdout) < 256 << 10
+        assert re.search(
+            rb"rexec: the latest [0-9,]+ bytes of output could not be kept: no space", done.stderr
+        )
+        with pytest.raises(OSError, match="No space"):
+            (place / "fill").write_bytes(bytes(1 << 20))
+        canary = host.folder / "canary"
+        done = host.run("sh", "-c", f"touch {canary}", options=("--detach",))
+        assert done.returncode == 126
+        assert b"home/jobs is none: no space left on device" in done.stderr
+        assert not canary.exists()
+        assert jobs(host).keys() == {name}
+        host.stop()
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.system
+def test_another_account_runs_it_and_its_warden_ends_it(make_host: Callable[..., Host]) -> None:
+    host = make_host(
+        "id ...\n    as nobody\n    cwd /\n    detach\nsleep 100\n    as nobody\n    cwd /\n    detach\n"
+    )
+    host.start()
+    assert about(host, "attach", detach(host, "id", "-u")).stdout == b"65534\n"
+    name = detach(host, "sleep", "100")
+    assert about(host, "kill", name).returncode == 0
+    assert about(host, "attach", name).returncode == 143

@@ -116,22 +116,27 @@ class Folder:
             raise ValueError(f"{name} is not what it was written as")
         return found
 
-    def write(self, name: str, about: dict[str, object]) -> None:
-        """Write a file that is there whole or not at all. Raises `OSError`."""
+    def write(self, name: str, about: dict[str, object], *, lasting: bool = False) -> None:
+        """Write a file that is there whole or not at all; `lasting`: after a power cut too.
+
+        Raises `OSError`.
+        """
         beside = f".{name}-{os.urandom(4).hex()}"
         descriptor = self.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             rest = memoryview(json.dumps(about).encode())
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
-            os.fsync(descriptor)
+            if lasting:
+                os.fsync(descriptor)
             os.rename(beside, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         except OSError:
             os.unlink(beside, dir_fd=self.descriptor)
             raise
         finally:
             os.close(descriptor)
-        os.fsync(self.descriptor)
+        if lasting:
+            os.fsync(self.descriptor)
 
     def size(self) -> int:
         """Return the bytes of its files."""
@@ -159,10 +164,13 @@ class Folder:
         return descriptor
 
     def holder(self) -> int:
-        """Return the pid of who holds it, 0 for nobody. Not for the holder, who would let go of it."""
+        """Return the pid of who holds it, 0 for nobody. Not for the holder, who would let go of it.
+
+        Raises `OSError` where nobody can tell: that is no reason to end what may well run.
+        """
         try:
             descriptor = self.open(LOCK, os.O_RDWR)
-        except OSError:
+        except FileNotFoundError:
             return 0
         try:
             asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
@@ -254,12 +262,12 @@ class Jobs(Folder):
         except OSError:
             pass  # something of somebody else is in there: it stays, and is not ours to name
 
-    def folders(self) -> Iterator[tuple[str, Folder]]:
-        """Yield each command's directory, open for as long as it is looked at."""
+    def holders(self) -> Iterator[int]:
+        """Yield who holds each command, as far as anybody can tell."""
         for name in self.ids():
             try:
                 with Folder(name, above=self) as folder:
-                    yield name, folder
+                    yield folder.holder()
             except OSError:
                 continue
 
@@ -272,6 +280,6 @@ def wardens(home: str) -> set[int]:
     """Return the pids of all wardens of a home: they outlive the server that has started them."""
     try:
         with Jobs(jobs_path(home)) as jobs:
-            return {folder.holder() for _, folder in jobs.folders()} - {0}
+            return set(jobs.holders()) - {0}
     except OSError:
         return set()

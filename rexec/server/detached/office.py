@@ -21,7 +21,7 @@ from rexec.process.child import NotStarted
 from rexec.protocol.frames import Cause
 from rexec.server import orders
 from rexec.server.detached.entry import Outcome
-from rexec.server.detached.folder import new_id
+from rexec.server.detached.folder import JOB, new_id
 from rexec.server.detached.register import Full, Register, bound_of
 from rexec.server.detached.showing import BROKEN, MISSED, showing
 from rexec.server.detached.warden import ANSWER_MAX, Charge, be_warden
@@ -162,9 +162,11 @@ class Office:
                 return _no_place(self.register.path, error)
             try:
                 hatch.ticket = decide(hatch.id)
-                folder.write("job", {**about, "decision": hatch.ticket.number})
+                folder.write(JOB, {**about, "decision": hatch.ticket.number}, lasting=True)
                 self._fork(hatch, jobs, folder, bound)
             except OSError as error:
+                if hatch.ticket is not None:
+                    hatch.ticket.close()
                 self._fail(hatch, NotStarted(126, _no_place(self.register.path, error)))
             except BaseException:
                 jobs.discard(hatch.id)

@@ -282,10 +282,10 @@ class Warden:
             "escapes": self._notes.escapes,
         }
         try:
-            self._folder.write(END, about)
+            self._folder.write(END, about, lasting=True)
         except OSError:  # a full disk
             self._kept.make_room()
-            self._folder.write(END, {**about, "dropped": self._kept.dropped})
+            self._folder.write(END, {**about, "dropped": self._kept.dropped}, lasting=True)
         self._leave()
 
     def _leave(self) -> None:
