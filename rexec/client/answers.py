@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from rexec.client.result import Result
 
 
+_LATEST = float(1 << 37)  # Unix time: the year 6325
+
+
 class Rule(NamedTuple):
     """One line of the allow list: where it stands (``cmds.txt:4``), what it says, what it is for.
 
@@ -87,11 +90,18 @@ def _job(row: Any) -> Job:
         str(row["state"]),
         None if status is None else int(status),
         None if signal is None else str(signal),
-        float(row["started"]),
-        float(row["wall_s"]),
+        _moment(row["started"]),
+        _moment(row["wall_s"]),
         str(row["rule"]),
         tuple(map(str, row["command"])),
     )
+
+
+def _moment(value: Any) -> float:
+    """Return seconds that a calendar can take; raises `ValueError`."""
+    if not 0 <= float(value) < _LATEST:  # false for NaN too
+        raise ValueError("no moment of ours")
+    return float(value)
 
 
 def explanation(answer: Result) -> Explanation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rexec.policy.decide import decide
+from rexec.policy.explain import explain
 from rexec.policy.request import Job
 from rexec.policy.rules import Deny, Permit
 from tests.policy.fakes import asked, denial, permit, policy_of, request_of
@@ -135,3 +136,19 @@ def test_as_words_they_are_no_command() -> None:
     for form in ("argv", "string"):
         words = ("@attach", "k3") if form == "argv" else ("@attach k3",)
         assert isinstance(asked(LIST, *words, form=form, job=None), Deny)
+
+
+# --- what is said of it -----------------------------------------------------------------------------
+
+
+def test_a_rule_that_cannot_be_detached_after_all_is_warned_of() -> None:
+    said = [str(problem) for problem in policy_of(LIST).warnings if "never detached" in str(problem)]
+    assert len(said) == 1
+    assert said[0].startswith("cmds.txt:5:1: ")
+
+
+def test_it_is_explained_to_who_may() -> None:
+    assert any(
+        "may be detached" in line for line in explain(policy_of(LIST), request_of("make", "all")).lines
+    )
+    assert not any("detached" in line for line in explain(policy_of(LIST), request_of("ls")).lines)
