@@ -18,6 +18,7 @@ from rexec.process import landlock, seccomp
 from rexec.server import disk, provision
 from rexec.server.certificate import certified_key, certified_spki
 from rexec.server.confinement import account_of
+from rexec.server.detached.folder import Jobs, jobs_path
 from rexec.server.evidence import AUDIT as AUDIT_NAME
 from rexec.server.occupants import occupant_of_path, occupant_of_port
 from rexec.server.sockets import bind
@@ -206,6 +207,19 @@ def _audit(settings: Settings) -> Iterator[Finding]:
     yield Finding(OK, "audit", path if place == path else f"{path}, made by the first start")
 
 
+def _jobs(settings: Settings) -> Iterator[Finding]:
+    """Look at the place of detached commands, where there is one."""
+    path = jobs_path(settings.home)
+    if not os.path.lexists(path):
+        return
+    try:
+        with Jobs(path) as jobs:
+            yield Finding(OK, "jobs", f"{path}, {len(jobs.ids())} detached commands")
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        yield Finding(WARNING, "jobs", f"{path}: {why}: no command can be detached")
+
+
 def _descriptors(settings: Settings) -> Iterator[Finding]:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= hard < _DESCRIPTORS_FEW:
@@ -227,7 +241,8 @@ def _user(settings: Settings) -> Iterator[Finding]:
 
 
 _LOOKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-    _home, _host_key, _authorized_keys, _allow_list, _clock, _kernel, _listen, _audit, _descriptors, _user,
+    _home, _host_key, _authorized_keys, _allow_list, _clock, _kernel, _listen, _audit, _jobs, _descriptors,
+    _user,
 )  # fmt: skip
 
 

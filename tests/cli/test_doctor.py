@@ -82,6 +82,16 @@ def test_all_is_well(patient: Patient) -> None:
     assert "SHA256:" in found["host key"]
 
 
+def test_a_place_for_detached_commands_is_looked_at_where_there_is_one(patient: Patient) -> None:
+    place = patient.home / "jobs"
+    place.mkdir(mode=0o700)
+    assert patient.examine(code=0)["jobs"].endswith("home/jobs, 0 detached commands")
+    place.chmod(0o777)
+    found = patient.examine(code=1)["jobs"]
+    assert found.startswith("warning: ")
+    assert found.endswith("others may write it: no command can be detached")
+
+
 def spoil_mode(patient: Patient) -> None:
     patient.host_key.chmod(0o644)
 

@@ -308,7 +308,7 @@ def test_it_outlives_a_runner_that_is_killed(make_host: Callable[..., Host]) -> 
     host = make_host(RULES).start()
     gate = fifo(host.folder / "gate")
     name = detach(host, "sh", "-c", f"cat {gate}; exit 3")
-    with host.popen("sh", "-c", "echo $$; exec sleep 100") as client:
+    with host.popen("sh", "-c", "echo $$; exec sleep 100", options=("--no-resume",)) as client:
         assert client.stdout is not None
         other = int(client.stdout.readline())
         os.kill(host.runner_pid(), signal.SIGKILL)
