@@ -85,11 +85,11 @@ def test_all_is_well(patient: Patient) -> None:
 def test_a_place_for_detached_commands_is_looked_at_where_there_is_one(patient: Patient) -> None:
     place = patient.home / "jobs"
     place.mkdir(mode=0o700)
-    assert patient.examine(code=0)["jobs"].endswith("home/jobs, 0 detached commands")
+    assert patient.examine(code=0)["jobs"].endswith("home/jobs, 0 detached commands\n")
     place.chmod(0o777)
     found = patient.examine(code=1)["jobs"]
     assert found.startswith("warning: ")
-    assert found.endswith("others may write it: no command can be detached")
+    assert found.endswith("others may write it: no command can be detached\n")
 
 
 def spoil_mode(patient: Patient) -> None:

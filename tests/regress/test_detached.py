@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rexec.server.detached.folder import wardens
+from rexec.server.detached.folder import Folder, Jobs, wardens
 from tests.regress.conftest import BIN, CLIENT, Host, descriptors_of, has_ended, wait_until
 from tests.regress.test_handover import hand_over
 
@@ -49,6 +49,9 @@ env /bin/ls
 printf {secret=text}
     detach
     redact secret
+wc ...
+    detach
+    confine ro /usr
 """
 
 
@@ -228,6 +231,22 @@ def test_its_fence_holds_and_its_recording_is_whole(host: Host) -> None:
     assert mine["end"]["recording_whole"]
     words = [str(BIN / "rexec-audit"), "verify", str(host.home / "audit")]
     assert subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def test_a_confined_command_is_seen_by_its_reporter(host: Host, tmp_path: Path) -> None:
+    """And neither that one nor the warden stays when it is over."""
+    (tmp_path / "other").write_text("x")
+    name = detach(host, "wc", str(tmp_path / "other"))
+    done = about(host, "attach", name)
+    assert done.returncode == 1
+    assert b"rexec: cmds.txt:32 has confine: " in done.stderr
+    host.wait_for(f"rexec-server: escape job={name} .*option=confine")
+    wait_until(lambda: not held(host, name), "its warden is gone")
+
+
+def held(host: Host, name: str) -> int:
+    with Jobs(str(host.home / "jobs")) as all_jobs, Folder(name, above=all_jobs) as folder:
+        return folder.holder()
 
 
 def test_of_much_output_the_latest_is_kept(host: Host) -> None:

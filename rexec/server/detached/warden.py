@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from rexec.audit.log import Log
-from rexec.process.descriptors import AS_GIVEN
+from rexec.process.descriptors import AS_GIVEN, close_all_but
 from rexec.process.orphans import become_subreaper
 from rexec.protocol.frames import Cause, Stream
 from rexec.server import orders
@@ -320,9 +320,5 @@ def _settle(jobs: Jobs, folder: Folder, charge: Charge, report: int) -> None:
     nothing = os.open("/dev/null", os.O_RDWR)
     for stream in Stream:
         os.dup2(nothing, stream)
-    first = 3
-    for kept in sorted((jobs.descriptor, folder.descriptor, report, *charge.ticket.descriptors)):
-        os.closerange(first, kept)
-        first = kept + 1
-    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
+    close_all_but(3, (jobs.descriptor, folder.descriptor, report, *charge.ticket.descriptors))
     AS_GIVEN.renew()
