@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from rexec.client.jobs import detached
+from rexec.client.streams import MemorySink
+from rexec.protocol import frames as f
 from rexec.server.detached.folder import Folder, Jobs, wardens
 from tests.regress.conftest import BIN, CLIENT, Host, descriptors_of, has_ended, wait_until
 from tests.regress.test_handover import hand_over
@@ -193,6 +196,20 @@ def test_what_no_rule_detaches_is_denied(
     assert done.returncode == 126
     assert why in done.stderr.decode()
     assert done.stdout == b""
+
+
+def test_two_at_once_are_counted_both(host: Host) -> None:
+    """security.md, Around the allow list: "Asking for a terminal, a prompt, a copy or a detached job instead,
+    to get around policy, limits or recording": the second is judged before the first one runs."""
+    session = host.session()
+    asked = detached(f.Exec(0, f.Form.ARGV, (b"sleep", b"100")))
+    both = [session.start(asked, None, MemorySink(), MemorySink()) for _ in range(2)]
+    session.run(lambda: all(command.is_over for command in both))
+    first, second = (command.result() for command in both)
+    session.close()
+    assert (first.state, second.state) == ("ok", "denied")
+    assert "runs at most 1 at once" in str(second.error)
+    assert about(host, "kill", first.text.strip()).returncode == 0
 
 
 def test_the_time_and_the_output_of_its_rule_bound_it(host: Host) -> None:

@@ -160,6 +160,7 @@ class Office:
                 folder = jobs.begin(hatch.id, about)
             except OSError as error:
                 return _no_place(self.register.path, error)
+            self.register.expect(hatch.id, about)
             try:
                 hatch.ticket = decide(hatch.id)
                 folder.write(JOB, {**about, "decision": hatch.ticket.number}, lasting=True)
@@ -169,7 +170,7 @@ class Office:
                     hatch.ticket.close()
                 self._fail(hatch, NotStarted(126, _no_place(self.register.path, error)))
             except BaseException:
-                jobs.discard(hatch.id)
+                self.register.discard(hatch.id)
                 raise
             finally:
                 folder.close()
@@ -179,7 +180,9 @@ class Office:
         assert hatch.ticket is not None
         mark = self._leftovers.mark()
         hatch.report, theirs = os.pipe2(os.O_CLOEXEC)
+        spare = -1
         try:
+            spare = os.dup(theirs)  # its number is the one by which the warden is held: that cannot fail then
             pid = os.fork()
         except OSError:
             os.close(hatch.report)
@@ -190,6 +193,8 @@ class Office:
                 be_warden(jobs, folder, hatch.id, charge, theirs)
         finally:
             os.close(theirs)
+            if spare >= 0:
+                os.close(spare)
         hatch.ticket.close()
         self._leftovers.begin(pid, mark)
         self._hatches[hatch.id] = self._told[hatch.number] = hatch

@@ -15,7 +15,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rexec.limits import JOB_LOOK, JOB_OUTPUT, JOBS_BYTES, JOBS_MAX, JOBS_PER_USER, JOBS_USER_BYTES, MIB
-from rexec.server.detached.entry import entry_of
+from rexec.server.detached.entry import Entry, entry_of
 from rexec.server.detached.folder import END, RECORDED, Folder, Jobs, jobs_path
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from rexec.audit.log import Log
     from rexec.policy.rules import Permit, Rule
-    from rexec.server.detached.entry import Entry
     from rexec.server.evidence import Evidence
 
 _HALF_MADE = 3_600.0  # seconds after which what was not finished was left by a server that was killed
@@ -51,6 +50,7 @@ class Register:
         self._log = log
         self._evidence = evidence
         self._entries: dict[str, Entry] = {}
+        self._expected: set[str] = set()  # that count, and have no directory yet which others could see
         self._bad: set[str] = set()
         self._next_look = 0.0
         self._own: Callable[[str], bool] = lambda _: False
@@ -108,6 +108,11 @@ class Register:
 
     # --- which ----------------------------------------------------------------------------------
 
+    def expect(self, name: str, about: dict[str, object]) -> None:
+        """Count a command that is about to be started: the next one is judged before its warden is there."""
+        self._entries[name] = Entry(name, about)
+        self._expected.add(name)
+
     def find(self, user: str, key: str, beginning: str) -> Entry | str:
         """Return the command of somebody whose id begins so, or why there is not one."""
         self.look()
@@ -126,7 +131,8 @@ class Register:
         return json.dumps([entry.row() for entry in mine]).encode()
 
     def _of(self, user: str, key: str) -> list[Entry]:
-        return [entry for entry in self._entries.values() if entry.user == user and entry.key == key]
+        known = (entry for name, entry in self._entries.items() if name not in self._expected)
+        return [entry for entry in known if entry.user == user and entry.key == key]
 
     # --- looking --------------------------------------------------------------------------------
 
@@ -148,11 +154,11 @@ class Register:
         self._next_look = time.monotonic() + (JOB_LOOK if foreign else self._patience())
         jobs = self._opened()
         if jobs is None:
-            self._entries.clear()
+            self._entries = {name: self._entries[name] for name in self._expected}
             return
         with jobs:
             names = set(jobs.ids())
-            for gone in self._entries.keys() - names:
+            for gone in self._entries.keys() - names - self._expected:
                 del self._entries[gone]
             for name in names - self._bad:
                 self._look_at(jobs, name)
@@ -166,13 +172,14 @@ class Register:
         return min(_MOST, max(JOB_LOOK, min(ends) + self._keep() - time.time())) if ends else _MOST
 
     def _look_at(self, jobs: Jobs, name: str) -> None:
-        known = self._entries.get(name)
+        known = None if name in self._expected else self._entries.get(name)
         if known is not None and known.is_over and known.is_recorded:
             return
         try:
             with Folder(name, above=jobs) as folder:
                 entry = known or entry_of(name, folder)
                 self._entries[name] = entry
+                self._expected.discard(name)
                 entry.look(folder)
                 if entry.is_over and not entry.is_recorded:
                     self._record(entry, folder)
@@ -235,6 +242,7 @@ class Register:
     def discard(self, name: str) -> None:
         """Leave nothing of a command that was not started."""
         self._entries.pop(name, None)
+        self._expected.discard(name)
         jobs = self._opened()
         if jobs is not None:
             with jobs:
