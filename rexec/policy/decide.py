@@ -179,6 +179,9 @@ def _permit(policy: Policy, rule: Rule, path: str, request: Request, spans: list
 # --- detached commands ----------------------------------------------------------------------------
 
 
+_SHOWN = replace(PLAIN, idempotent=True)  # to look, or to end what has ended, does no harm
+
+
 def _judge_job(policy: Policy, request: Request, job: Job) -> Decision:
     """Judge what somebody may do with a detached command of their own.
 
@@ -198,7 +201,7 @@ def _judge_job(policy: Policy, request: Request, job: Job) -> Decision:
     name, _, line = job.label.rpartition(":")
     return Permit(
         rule=Rule(name=name, line=int(line), text=way, command=way, program=None, patterns=(), bare=False),
-        grant=PLAIN,
+        grant=_SHOWN,
         path="",
         argv=(way, *request.options, job.id),
         env=(),

@@ -208,6 +208,11 @@ class Evidence:
             head={"seq": head.seq, "hash": head.hash},
         )
 
+    def answered(self, ticket: Ticket, cause: Cause) -> None:
+        """Note that a client was told all that it asked for, though what it had started runs on."""
+        if self.ledger is not None and ticket.id is not None:
+            self.ledger.end(ticket.id, cause, 0)
+
     def failed(self, ticket: Ticket, user: str, rule: str, failure: NotStarted) -> None:
         """Write that a permitted program could not be started."""
         self._drop(ticket.id)

@@ -25,7 +25,6 @@ EVERY: list[Message] = [
     ),
     orders.Start(1, 2, Form.SUBSYSTEM, (), (), None, None, False, None, "", number=7, settled=b"12345678"),
     orders.Start(1, 2, Form.JOB, (b"@kill", b"k3"), (), None, None, False, None, "", detach=True),
-    orders.Start(1, 2, Form.SUBSYSTEM, (), (), None, None, False, None, ""),
     orders.Ask(1, 3, "explain", (b"ls",), False, b"/tmp", ((b"A", b"b"),)),
     orders.Send(2, "TERM"),
     orders.End(2, Cause.LOST),

@@ -252,6 +252,8 @@ class Office:
         """Note that a client has its id."""
         hatch = self._told.pop(order.child, None)
         if hatch is not None:
+            if hatch.ticket is not None:
+                self._evidence.answered(hatch.ticket, hatch.cause)
             wall = int((time.monotonic() - hatch.began) * 1_000_000)
             self._link.send(orders.Ended(order.child, hatch.cause, 0, "", 0, 0, 0, wall))
 
