@@ -25,6 +25,8 @@ sh -c pwd
     cwd ask {folder}/**
 sh ...
 touch {canary}
+expr 7
+    detach
 """
 
 

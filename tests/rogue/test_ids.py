@@ -69,6 +69,22 @@ def test_it_is_told_of_in_a_later_session_too(impatient: Target) -> None:
         assert (told.cause, told.status, told.signal) == (ALREADY_RAN, 137, b"KILL")
 
 
+def test_a_detached_command_is_started_once(impatient: Target) -> None:
+    """Issue: "Exactly once: the id of an `Exec` makes a retry safe", of what runs on as well."""
+    session = os.urandom(16)
+    rogue, _, _ = enter(impatient, impatient.alice, session)
+    with rogue:
+        ask(rogue, 1, b"expr", b"7", detach=1, stdin=0)
+        kind, _, output = rogue.outcome()
+        assert kind == wire.EXIT
+    with later(impatient, impatient.alice, session) as rogue:
+        ask(rogue, 1, b"expr", b"7", detach=1, stdin=0)
+        assert repeated(rogue).cause == ALREADY_RAN
+        ask(rogue, 1, b"expr", b"7", stdin=0, channel=2)
+        assert shown_out(rogue) == b"Exec 1 came again with other contents"
+    assert [name.encode() + b"\n" for name in os.listdir(impatient.home / "jobs")] == [output]
+
+
 @pytest.mark.parametrize("way", ["running", "ended", "a later session"])
 def test_a_known_id_with_other_contents_is_an_error(impatient: Target, way: str) -> None:
     """protocol.md 10: "Known with other contents: protocol error"."""
