@@ -471,7 +471,9 @@ def test_all_ends_with_the_listener(taken: Taken) -> None:
 # --- whatever comes to mind -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [0, 1, 2, 3, 4, 7]
+)  # a seed whose first orders break the rules tries nothing
 def test_random_orders_start_nothing_outside_the_list(taken: Taken, seed: int) -> None:
     """Issue 4: "a test build of the listener that sends the runner whatever it likes gets nothing"."""
     chance = random.Random(seed)
