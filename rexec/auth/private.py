@@ -188,7 +188,7 @@ def _load(
         raise PassphraseNeeded(
             f"{name}: the key has a passphrase", hint="give it on a terminal, or use an agent"
         )
-    from cryptography.exceptions import InternalError, UnsupportedAlgorithm
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization as s
 
     load = s.load_ssh_private_key if _is_openssh(data) else s.load_pem_private_key
@@ -197,7 +197,7 @@ def _load(
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         why = "wrong passphrase, or a damaged key" if encrypted else f"{_NOT_A_KEY}: {error}"
         raise ConfigError(f"{name}: {why}") from None
-    except InternalError:  # of OpenSSL, for a key of a kind and of a size that do not belong together
+    except Exception:  # `InternalError`, `NotImplementedError`: what else its loaders say of a damaged key
         raise ConfigError(f"{name}: {_NOT_A_KEY}") from None
     if expected is not None and key.public != expected:
         raise ConfigError(f"{name}: {_NOT_A_KEY}: its two halves do not belong together")

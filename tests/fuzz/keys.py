@@ -16,7 +16,10 @@ from tests.fuzz.strangers import ALICE
 
 _PKCS8 = ALICE.pkcs8_pem()
 _X448 = bytes.fromhex("302e020100300506032b656f042204 20") + bytes(32)  # in 32 bytes, which it has not
+_CURVED = unarmour(LABEL, pem("ec256"))  # with a point, in its second half, that is not uncompressed
+_CURVED = b"\x41\x24".join(_CURVED.rsplit(b"\x41\x04", 1))
 SEEDS = (
+    b"\5" + _CURVED,
     b"\0" + armour("PRIVATE KEY", _X448),
     *(b"\0" + pem(name) for name in ("ed", "ec256", "edenc")),
     b"\0" + _PKCS8,
