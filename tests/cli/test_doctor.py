@@ -73,7 +73,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 def test_all_is_well(patient: Patient) -> None:
-    """Issue 6: "`rexec-server doctor` (keys, modes, clock, kernel features, port, policy)"."""
+    """Promise: "`rexec-server doctor` (keys, modes, clock, kernel features, port, policy)"."""
     found = patient.examine(code=0)
     assert list(found) == [
         *("home", "host key", "authorized keys", "allow list", "clock", "kernel", "listen", "audit"),

@@ -101,7 +101,7 @@ def test_what_an_event_loop_does_goes_on(what: str, said: str) -> None:
     ],
 )
 def test_files_are_out_of_reach(what: str) -> None:
-    """Issue 4: the listener "fences itself with Landlock and seccomp"."""
+    """Promise: the listener "fences itself with Landlock and seccomp"."""
     assert fenced(what) in (f"refused {EPERM}", f"refused {EACCES}", f"refused {ENOSYS}")
 
 
@@ -135,7 +135,7 @@ def test_files_are_out_of_reach(what: str) -> None:
     ],
 )
 def test_nothing_is_started_signalled_or_reached(what: str) -> None:
-    """Issue 4: "a taken listener starts nothing"; security.md: "TIOCSTI into the operator's terminal"."""
+    """Promise: "a taken listener starts nothing"; security.md: "TIOCSTI into the operator's terminal"."""
     assert fenced(what) in (f"refused {EPERM}", f"refused {ENOSYS}")
 
 

@@ -46,13 +46,13 @@ def test_what_was_typed_arrives(shared_host: Host, words: list[bytes]) -> None:
 
 
 def test_2000_arguments_arrive(shared_host: Host) -> None:
-    """Issue 2, 4: "2,000 arguments"."""
+    """Promise: "2,000 arguments"."""
     words = [b"argument %d" % number for number in range(2000)]
     assert received(shared_host, words) == words
 
 
 def test_an_argument_of_100_kib_arrives(shared_host: Host) -> None:
-    """Issue 2, 4: "one of 100 KiB"."""
+    """Promise: "one of 100 KiB"."""
     words = [ALL_BYTES * (100 * KIB // 255 + 1), b"behind it"]
     assert received(shared_host, words) == words
 

@@ -31,7 +31,7 @@ def digest(path: Path) -> str:
 def test_bulk_through_cat_is_byte_identical(
     make_host: Callable[..., Host], bulk: Path, tmp_path: Path, tls: bool
 ) -> None:
-    """Issue 2, 3: "64 MiB of random bytes through `cat`, both ways at once, byte-identical"."""
+    """Promise: "64 MiB of random bytes through `cat`, both ways at once, byte-identical"."""
     options = () if tls else ("--no-tls",)
     host = make_host(RULES).start(*options)
     back = tmp_path / "back"

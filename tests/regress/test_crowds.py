@@ -57,7 +57,7 @@ def test_a_source_that_fails_again_and_again_is_shut_out(make_host: Callable[...
 
 
 def test_a_user_has_so_many_sessions(make_host: Callable[..., Host]) -> None:
-    """Issue 6: "sessions and commands per user": others are not bound by it."""
+    """Promise: "sessions and commands per user": others are not bound by it."""
     host = configured(make_host(), "max_sessions = 3").start()
     guest = host.guest()
     sessions = [host.session() for _ in range(3)]
@@ -74,7 +74,7 @@ def test_a_user_has_so_many_sessions(make_host: Callable[..., Host]) -> None:
 
 
 def test_a_user_runs_so_many_commands(make_host: Callable[..., Host]) -> None:
-    """Issue 6: "sessions and commands per user": the next one is denied, and says why."""
+    """Promise: "sessions and commands per user": the next one is denied, and says why."""
     host = configured(make_host(), "max_commands = 4").start()
     guest = host.guest()
     session = host.session()

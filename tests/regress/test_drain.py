@@ -101,7 +101,7 @@ def test_nothing_new_is_started_on_an_old_connection(make_host: Callable[..., Ho
 
 
 def test_who_was_let_in_before_the_signal_is_served(make_host: Callable[..., Host]) -> None:
-    """Issue 6: "a restart under load loses no request": a stranger, and one who has not asked yet."""
+    """Promise: "a restart under load loses no request": a stranger, and one who has not asked yet."""
     from rexec.client.streams import MemorySink
     from rexec.protocol import frames as f
 
@@ -135,7 +135,7 @@ def test_who_was_let_in_before_the_signal_is_served(make_host: Callable[..., Hos
 
 
 def test_a_stranger_who_says_nothing_is_not_waited_for(make_host: Callable[..., Host]) -> None:
-    """Issue 6: "drain with a deadline": not even for the time of its grace."""
+    """Promise: "drain with a deadline": not even for the time of its grace."""
     host = make_host().start("--drain", "0.2s", "--grace", "1h")
     with socket.create_connection(("127.0.0.1", host.port)):
         wait_until(lambda: len(connections_of(host.pid)) == 1, "the stranger is in")

@@ -65,7 +65,7 @@ def test_term_comes_first(host: Host) -> None:
 
 @pytest.mark.parametrize("how", ["goodbye", "end of file", "reset"])
 def test_the_ways_of_a_client_to_go(lasting: Host, how: str) -> None:
-    """Issue 2: "When the client is gone (goodbye, FIN, RST ...) the process group is ended"."""
+    """Promise: "When the client is gone (goodbye, FIN, RST ...) the process group is ended"."""
     before = lasting.count("rexec-server: end ")
     session = lasting.session()
     command = session.start(

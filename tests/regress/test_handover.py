@@ -33,7 +33,7 @@ def end(host: Host, pid: int) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_no_request_is_lost(make_host: Callable[..., Host], way: str) -> None:
-    """Issue 6: "A restart under load loses no request": a short run of `tests.regress.restarts`."""
+    """Promise: "A restart under load loses no request": a short run of `tests.regress.restarts`."""
     host = make_host()
     server = WAYS[way](host)
     assert load(host, server, *((12, 1) if server.may_notice else (24, 2))).failed == []
@@ -41,7 +41,7 @@ def test_no_request_is_lost(make_host: Callable[..., Host], way: str) -> None:
 
 
 def test_the_old_one_goes_when_its_commands_have_ended(make_host: Callable[..., Host]) -> None:
-    """Issue 6: "handed over on `SIGUSR2`", "an upgrade": what runs finishes, what comes is the new one's."""
+    """Promise: "handed over on `SIGUSR2`", "an upgrade": what runs finishes, what comes is the new one's."""
     host = make_host().start("--drain", "1h", listen=("127.0.0.1:0", "[::1]:0"))
     addresses = tuple(host.addresses)
     assert host.process is not None
@@ -64,7 +64,7 @@ def test_the_old_one_goes_when_its_commands_have_ended(make_host: Callable[..., 
 
 
 def test_a_unix_socket_keeps_its_name_until_the_last_one_goes(make_host: Callable[..., Host]) -> None:
-    """Issue 6: "Listening sockets survive a restart"."""
+    """Promise: "Listening sockets survive a restart"."""
     host = make_host()
     path = host.folder / "socket"
     host.start("--no-tls", listen=(f"unix:{path}",))
@@ -81,7 +81,7 @@ def test_a_unix_socket_keeps_its_name_until_the_last_one_goes(make_host: Callabl
 
 
 def test_a_successor_that_cannot_start_changes_nothing(make_host: Callable[..., Host]) -> None:
-    """Issue 6, of `SIGUSR2`: the one that runs says why and goes on."""
+    """Promise, of `SIGUSR2`: the one that runs says why and goes on."""
     host = make_host().start()
     host.allow_list.write_text("ls *\n")
     os.kill(host.pid, signal.SIGUSR2)

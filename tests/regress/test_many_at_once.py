@@ -14,7 +14,7 @@ from tests.regress.conftest import RULES, Host, descriptors_of, wait_until
 
 
 def test_fifty_clients_each_get_their_own_output(host: Host) -> None:
-    """Issue 2: "One event loop, many connections, many channels on each"."""
+    """Promise: "One event loop, many connections, many channels on each"."""
 
     def run(number: int) -> tuple[int, bytes, bytes]:
         script = f"seq {number} {number + 5000}; echo {number} >&2; cat; exit {number}"

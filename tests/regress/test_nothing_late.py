@@ -97,7 +97,7 @@ def reload(host: Host) -> None:
 
 
 def test_over_tls(make_telling: Callable[..., Telling]) -> None:
-    """Issue 4: "a test forbids imports after that point"."""
+    """Promise: "a test forbids imports after that point"."""
     host = make_telling().start()
     commands(host)
     with_terminal(host)
@@ -112,7 +112,7 @@ def test_over_tls(make_telling: Callable[..., Telling]) -> None:
 
 
 def test_in_the_clear_and_by_a_unix_socket(make_telling: Callable[..., Telling]) -> None:
-    """Issue 4: "a test forbids imports after that point"."""
+    """Promise: "a test forbids imports after that point"."""
     host = make_telling()
     path = f"unix:{host.folder}/socket"
     host.start("--no-tls", listen=("127.0.0.1:0", path))
@@ -149,7 +149,7 @@ def test_another_host_key_by_a_reload(make_telling: Callable[..., Telling], kind
 
 
 def test_while_it_stops(make_telling: Callable[..., Telling]) -> None:
-    """Issue 4: "a test forbids imports after that point": the way out counts too."""
+    """Promise: "a test forbids imports after that point": the way out counts too."""
     host = make_telling().start("--drain", "0.1s")
     with host.popen("sleep", "1000"):
         host.wait_for("rexec-server: allow ")
@@ -158,7 +158,7 @@ def test_while_it_stops(make_telling: Callable[..., Telling]) -> None:
 
 
 def test_when_the_runner_is_gone(make_telling: Callable[..., Telling]) -> None:
-    """Issue 4: "a test forbids imports after that point": in an emergency too."""
+    """Promise: "a test forbids imports after that point": in an emergency too."""
     host = make_telling().start()
     with host.popen("sleep", "1000"):
         host.wait_for("rexec-server: allow ")

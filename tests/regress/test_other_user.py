@@ -37,7 +37,7 @@ def test_what_cannot_be_done_is_refused(make_host: Callable[..., Host]) -> None:
 
 
 def test_the_listener_is_fenced_and_says_so(host: Host) -> None:
-    """Issue 4: "where the kernel has it, fences itself with Landlock and seccomp", asked for or not."""
+    """Promise: "where the kernel has it, fences itself with Landlock and seccomp", asked for or not."""
     host.wait_for("rexec-server: fence user=- landlock=(yes|no) seccomp=(yes|no)")
     found = status_of(host.pid)
     assert found["NoNewPrivs"] == ["1"]
@@ -65,7 +65,7 @@ def test_the_listener_is_the_user_for_good_and_the_runner_is_not(make_host: Call
 
 @pytest.mark.system
 def test_everything_goes_on_as_before(make_host: Callable[..., Host]) -> None:
-    """Issue 4: "the listener can be a user without rights": with an interpreter that it cannot even read."""
+    """Promise: "the listener can be a user without rights": with an interpreter that it cannot even read."""
     host = make_host()
     path = host.folder / "socket"
     host.start("--user", NOBODY, listen=("127.0.0.1:0", f"unix:{path}"))
@@ -170,7 +170,7 @@ def test_only_root_may(installed: Installed) -> None:
 
 @pytest.mark.system
 def test_a_system_wide_installation_serves_as_somebody_else(installed: Installed, tmp_path: Path) -> None:
-    """Issue 4: "`/usr/bin/python3` is readable by other users, a private interpreter may not be"."""
+    """Promise: "`/usr/bin/python3` is readable by other users, a private interpreter may not be"."""
     tmp_path.chmod(0o700)
     (tmp_path / "cmds.txt").write_text(RULES)
     words = installed.server("--user", NOBODY, home=tmp_path)

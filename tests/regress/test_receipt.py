@@ -111,7 +111,7 @@ def test_a_receipt_of_another_server_is_refused_by_verify(make_host: Callable[..
 
 
 def test_the_python_api_gives_receipts_too(host: Host) -> None:
-    """Issue 4: "Every finished command may come with a receipt signed by the host"."""
+    """Promise: "Every finished command may come with a receipt signed by the host"."""
     path = host.folder / "receipt.json"
     with rexec.connect(host.address, home=host.home) as web:
         result = web.run(["sh", "-c", "exit 3"], receipt=True)

@@ -89,7 +89,7 @@ def test_a_reload_does_not_touch_what_runs(host: Host) -> None:
 
 
 def test_a_new_key_is_taken_at_once(host: Host) -> None:
-    """Issue 2: "read again when it changed, at each authentication and each command"."""
+    """Promise: "read again when it changed, at each authentication and each command"."""
     guest = host.guest(authorised=False)
     options = ("--accept-new",)
     assert host.object("true", env=guest, options=options)["state"] == "unauthenticated"
@@ -119,7 +119,7 @@ def test_a_revoked_key_is_denied_at_the_next_command(host: Host) -> None:
 
 
 def test_while_the_keys_are_bad_nobody_new_gets_in(host: Host) -> None:
-    """Issue 2: "while it is bad nobody new gets in"."""
+    """Promise: "while it is bad nobody new gets in"."""
     keys = host.home / "authorized_keys"
     line = keys.read_text()
     keys.write_text(line + 'command="ls" ' + line)

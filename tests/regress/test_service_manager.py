@@ -32,7 +32,7 @@ def host(make_host: Callable[..., Host]) -> Host:
 
 
 def test_it_is_told_of_the_whole_life_of_a_server(manager: Manager, host: Host) -> None:
-    """Issue 6: "`sd_notify` READY/RELOADING/STOPPING"; the fence is up by then."""
+    """Promise: "`sd_notify` READY/RELOADING/STOPPING"; the fence is up by then."""
     manager.start(host)
     assert manager.hear("READY") == {"READY": "1", "STATUS": f"serves on {host.address}"}
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
@@ -51,7 +51,7 @@ def test_it_is_told_of_the_whole_life_of_a_server(manager: Manager, host: Host) 
 
 
 def test_the_watchdog_hears_that_both_processes_live(manager: Manager, host: Host) -> None:
-    """Issue 6: "and watchdog": a runner that hangs is no server either."""
+    """Promise: "and watchdog": a runner that hangs is no server either."""
     manager.start(host, WATCHDOG_USEC="200000")
     for _ in range(3):
         assert manager.hear("WATCHDOG") == {"WATCHDOG": "1"}
@@ -104,7 +104,7 @@ OPEN = "import os; print([n for n in range(64) if os.path.exists(f'/proc/self/fd
 
 
 def test_while_no_server_runs_clients_wait(tmp_path: Path, host: Host) -> None:
-    """Issue 6: "sockets from systemd": a restart refuses nobody."""
+    """Promise: "sockets from systemd": a restart refuses nobody."""
     manager = Manager(tmp_path)
     host.addresses.append(manager.tcp())
     with host.popen("true") as client:

@@ -18,7 +18,7 @@ for turn in range(160):
 
 
 def test_ten_mib_on_each_interleaved_arrive_complete_and_apart(shared_host: Host) -> None:
-    """Issue 2, 3: "10 MiB on each of stdout and stderr interleaved, complete and apart"."""
+    """Promise: "10 MiB on each of stdout and stderr interleaved, complete and apart"."""
     done = shared_host.run("python3", "-c", INTERLEAVED)
     assert done.returncode == 0
     assert done.stdout == b"o" * 10 * MIB

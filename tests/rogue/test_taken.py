@@ -214,7 +214,7 @@ def test_an_honest_listener_would_be_served(taken: Taken) -> None:
 
 
 def test_nothing_runs_for_a_session_that_was_never_judged(taken: Taken) -> None:
-    """Issue 4: "a taken listener starts nothing that the list does not name": forged sessions."""
+    """Promise: "a taken listener starts nothing that the list does not name": forged sessions."""
     taken.come_in(5, taken.bob)
     for child, session in enumerate((0, 1, 4, 6, 2**64 - 1), 10):
         assert rejected(taken.start_command(session, child, *taken.touch))
@@ -475,7 +475,7 @@ def test_all_ends_with_the_listener(taken: Taken) -> None:
     "seed", [0, 1, 2, 3, 4, 7]
 )  # a seed whose first orders break the rules tries nothing
 def test_random_orders_start_nothing_outside_the_list(taken: Taken, seed: int) -> None:
-    """Issue 4: "a test build of the listener that sends the runner whatever it likes gets nothing"."""
+    """Promise: "a test build of the listener that sends the runner whatever it likes gets nothing"."""
     chance = random.Random(seed)
     for session in (1, SEAT):
         taken.come_in(session, taken.bob)

@@ -41,7 +41,7 @@ print(*(found[name].strip() for name in ("NoNewPrivs", "Seccomp", "CapEff", "Cap
 
 
 def test_it_gives_up_what_it_does_not_need_and_says_so() -> None:
-    """Issue 4: "where the kernel has it, fences itself with Landlock and seccomp"."""
+    """Promise: "where the kernel has it, fences itself with Landlock and seccomp"."""
     done = subprocess.run([sys.executable, "-c", CONFINED], capture_output=True, text=True, check=True)
     assert done.stdout == "1 2 0000000000000000 0000000000000000\n"
     assert done.stderr == "rexec-server: fence user=- landlock=yes seccomp=yes\n"

@@ -99,7 +99,7 @@ def test_without_a_descriptor_it_waits_and_then_lets_everybody_in(
 
 
 def test_who_was_accepted_when_it_closes_still_gets_a_link(tmp_path: os.PathLike[str]) -> None:
-    """Issue 6: "a restart under load loses no request": not between accept and the first byte."""
+    """Promise: "a restart under load loses no request": not between accept and the first byte."""
 
     async def close_in_between() -> int:
         seen: list[Link] = []

@@ -22,7 +22,7 @@ class Idle:
 
 
 def test_thousands_of_idle_sessions_go_at_once() -> None:
-    """Issue 6: "drain with a deadline", with the 5,000 idle sessions that a server bears."""
+    """Promise: "drain with a deadline", with the 5,000 idle sessions that a server bears."""
 
     async def drained() -> None:
         listener: Any = Listener.__new__(Listener)

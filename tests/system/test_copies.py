@@ -42,7 +42,7 @@ def rooms_on(make_host: Callable[..., Host], folder: Path, options: str = "") ->
 def test_a_disk_without_room_is_told_there_before_a_byte_is_sent(
     make_host: Callable[..., Host], small: Path
 ) -> None:
-    """Issue 5: "free space and quota told as such"."""
+    """Promise: "free space and quota told as such"."""
     rooms = rooms_on(make_host, small)
     (rooms.here / "large").write_bytes(os.urandom(20 << 20))
     (rooms.here / "little").write_text("x")

@@ -37,12 +37,12 @@ def analyze(*words: str) -> str:
 
 
 def test_they_are_valid(units: list[str]) -> None:
-    """Issue 6: "the unit with `systemd-analyze verify`"."""
+    """Promise: "the unit with `systemd-analyze verify`"."""
     assert analyze("verify", *units) == ""
 
 
 def test_the_service_is_hardened(units: list[str]) -> None:
-    """Issue 6: "a hardened unit file", "and `security`"."""
+    """Promise: "a hardened unit file", "and `security`"."""
     assert "Overall exposure level" in analyze(
         "security", "--offline=true", f"--threshold={EXPOSURE}", units[0]
     )
@@ -68,7 +68,7 @@ def groups() -> list[str]:
 
 
 def test_what_runs_without_a_client_outlives_a_restart() -> None:
-    """Issue 6: "each has a small supervisor of its own that leaves the unit's life": systemd ends the main
+    """Promise: "each has a small supervisor of its own that leaves the unit's life": systemd ends the main
     process alone, whose own processes end all that is not detached."""
     assert re.findall("^KillMode=(.*)$", SERVICE, re.M) == ["process"]
     assert re.findall("^(?:SendSIGKILL|ExitType|ProtectSystem)=(.*)$", SERVICE, re.M) == ["strict"]
