@@ -24,8 +24,8 @@ PACKAGES := openssh-client openssh-sftp-server vim-tiny procps asciinema rsync g
 SOAK := tests/process/test_swap.py $(patsubst %,tests/regress/test_%.py, every_run_is_whole ends_all_of_it \
     nothing_left_behind many_at_once rate parallel reload)
 
-# Most of the tests wait for processes: three run on two processors.
-WORKERS ?= $(shell echo $$(($$(nproc) * 3 / 2 + $$(nproc) % 2)))
+# Most of the tests wait for processes: four run on two processors.
+WORKERS ?= $(shell echo $$(($$(nproc) * 2)))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo demo-stop test test-system fuzz soak cuts lines bench bench-quick check floors format clean

@@ -15,7 +15,7 @@ import pexpect
 import pytest
 
 from rexec.client.sharing import Listener, Unreachable, reach
-from tests.regress.conftest import PATIENCE, Host, wait_until
+from tests.regress.conftest import PATIENCE, Host, has_ended, wait_until
 from tests.regress.ssh import SHELL_RULES, ssh, ssh_popen, ssh_words
 
 DATA = bytes(range(256)) * (12 * 1024)  # 3 MiB
@@ -70,10 +70,6 @@ def shared(sharing: Sharing) -> Sharing:
     done = ssh(sharing.host, "echo", "first", options=sharing.options)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"first\n", b"")
     return sharing
-
-
-def gone(pid: int) -> bool:
-    return not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
 
 
 def test_the_second_command_needs_no_key(shared: Sharing) -> None:
@@ -187,7 +183,7 @@ def test_a_guest_that_is_killed_has_its_command_ended(shared: Sharing) -> None:
     with shared.guest_popen("sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.1; done'") as client:
         pid = far_pid(client)
         client.kill()
-    wait_until(lambda: gone(pid), "the command is gone")
+    wait_until(lambda: has_ended(pid), "the command is gone")
     assert shared.guest("true").returncode == 0
 
 
@@ -213,7 +209,7 @@ def test_a_reader_that_has_enough(shared: Sharing) -> None:
         pid = far_pid(client)
         client.stdout.close()
         assert client.wait(PATIENCE) == 255  # yes died by a signal
-    wait_until(lambda: gone(pid), "the command is gone")
+    wait_until(lambda: has_ended(pid), "the command is gone")
 
 
 # --- when there is no master ---------------------------------------------------------------------
@@ -223,7 +219,7 @@ def test_a_master_that_is_gone_is_no_matter(shared: Sharing) -> None:
     """Falls back to a direct connection when the master goes away."""
     master = shared.pid()
     os.kill(master, signal.SIGKILL)
-    wait_until(lambda: gone(master), "the master is gone")
+    wait_until(lambda: has_ended(master), "the master is gone")
     assert shared.path.exists()
     options = ("-S", str(shared.path))
     done = ssh(shared.host, "echo", "direct", options=options)
@@ -240,7 +236,7 @@ def test_a_master_that_dies_while_it_works(shared: Sharing) -> None:
         _, err = client.communicate(timeout=PATIENCE)
         assert client.returncode == 255
         assert err == b"rexec-ssh: 127.0.0.1: the master went away\n"
-    wait_until(lambda: gone(pid), "the command is gone")
+    wait_until(lambda: has_ended(pid), "the command is gone")
 
 
 def test_a_server_that_goes_away_ends_the_master(make_host: Callable[..., Host], tmp_path: Path) -> None:
@@ -249,7 +245,7 @@ def test_a_server_that_goes_away_ends_the_master(make_host: Callable[..., Host],
     assert ssh(host, "true", options=sharing.options).returncode == 0
     master = sharing.pid()
     host.stop()
-    wait_until(lambda: gone(master) and not sharing.path.exists(), "the master is gone")
+    wait_until(lambda: has_ended(master) and not sharing.path.exists(), "the master is gone")
 
 
 def test_something_else_at_the_path(far: Host, tmp_path: Path) -> None:
@@ -290,13 +286,13 @@ def test_without_persist_it_lasts_as_long_as_its_commands(far: Host, sharing: Sh
             assert first.returncode == 0
             second.communicate(b"y", timeout=PATIENCE)
             assert second.returncode == 0
-    wait_until(lambda: gone(master) and not sharing.path.exists(), "the master is gone")
+    wait_until(lambda: has_ended(master) and not sharing.path.exists(), "the master is gone")
 
 
 def test_it_ends_some_time_after_the_last(far: Host, sharing: Sharing) -> None:
     assert ssh(far, "true", options=("-S", str(sharing.path), "-M", "-oControlPersist=1")).returncode == 0
     master = sharing.pid()
-    wait_until(lambda: gone(master) and not sharing.path.exists(), "the master is gone")
+    wait_until(lambda: has_ended(master) and not sharing.path.exists(), "the master is gone")
 
 
 def test_it_listens_no_more_and_finishes_what_runs(shared: Sharing) -> None:
@@ -313,7 +309,7 @@ def test_it_listens_no_more_and_finishes_what_runs(shared: Sharing) -> None:
         wait_until(lambda: not shared.path.exists(), "nobody listens")
         client.communicate(b"", timeout=PATIENCE)
         assert client.returncode == 0
-    wait_until(lambda: gone(master), "the master is gone")
+    wait_until(lambda: has_ended(master), "the master is gone")
     assert shared.order("check").returncode == 255
 
 
@@ -324,7 +320,7 @@ def test_it_exits_with_all_that_runs(shared: Sharing) -> None:
         done = shared.order("exit")
         assert (done.returncode, done.stderr) == (0, b"rexec-ssh: exit request sent\n")
         assert client.wait(PATIENCE) == 255
-    wait_until(lambda: gone(master) and gone(pid), "master and command are gone")
+    wait_until(lambda: has_ended(master) and has_ended(pid), "master and command are gone")
 
 
 def test_a_master_without_a_command(far: Host, sharing: Sharing) -> None:
@@ -405,7 +401,7 @@ def test_the_way_out_of_a_stuck_terminal(shared: Sharing) -> None:
     client.expect_exact("session ended by ~.")
     client.expect(pexpect.EOF)
     assert client.wait() == 255
-    wait_until(lambda: gone(pid), "the command is gone")
+    wait_until(lambda: has_ended(pid), "the command is gone")
 
 
 # --- the socket ----------------------------------------------------------------------------------
