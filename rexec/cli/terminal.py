@@ -119,8 +119,8 @@ class TerminalSink(FdSink):
         super().__init__(descriptor)
         self._watch = watch
 
-    def put(self, data: bytes) -> int:
-        self._watch(data)
+    def put(self, data: bytes | memoryview) -> int:
+        self._watch(bytes(data))
         return super().put(data)
 
 

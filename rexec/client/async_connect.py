@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 class Door:
     """The owner of a link until somebody is welcome: holds what came, which is little."""
 
+    place = None
+
     def __init__(self) -> None:
         self._ready = False
         self._is_lost = False  # rather than refused by whoever is there

@@ -63,7 +63,7 @@ class AsyncSession(Dispatch):
 
     def settle(self, data: bytes, over: RexecError | None) -> None:
         """Take what came before the link was ours, its end included."""
-        self.received(data)
+        self.received(memoryview(data))
         if over is not None:
             self.lost(over)
 
@@ -116,16 +116,20 @@ class AsyncSession(Dispatch):
     def opened(self) -> None:
         raise AssertionError("a session begins on an open link")
 
-    def received(self, data: bytes | memoryview) -> None:
+    @property
+    def place(self) -> memoryview | None:
+        return self.connection.place
+
+    def received(self, data: memoryview) -> None:
         self._heard = self._loop.time()
         self._pinged = False
         if self._lost is None:
             self._guard(lambda: self._take(data))
 
-    def _take(self, data: bytes | memoryview) -> None:
+    def _take(self, data: memoryview) -> None:
         core = self.connection.session
         was_full = core.full
-        self.connection.receive_data(data)
+        self.connection.receive_here(data)
         self._events()
         if was_full and not core.full:
             self.writable(self._flowing)

@@ -233,7 +233,7 @@ class Dispatch:
         if noticed is not None:
             noticed(message)
 
-    def _deliver(self, command: Command, stream: Stream, data: bytes) -> None:
+    def _deliver(self, command: Command, stream: Stream, data: bytes | memoryview) -> None:
         command.received[stream] += len(data)
         self._written(command, stream, lambda: command.sinks[stream].put(data))
 

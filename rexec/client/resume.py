@@ -128,7 +128,8 @@ class Return:
         if self._dialling is not None:
             return {self._dialling.descriptor: select.POLLIN}
         if self.wire is not None:
-            return {self.wire.fileno(): select.POLLIN | (select.POLLOUT if self._unsent else 0)}
+            more = self._unsent or self.wire.is_unsent
+            return {self.wire.fileno(): select.POLLIN | (select.POLLOUT if more else 0)}
         return {}
 
     def wait(self) -> float:

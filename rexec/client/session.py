@@ -127,7 +127,7 @@ class Session(Dispatch):
         if self._back is not None:
             interest.update(self._back.interest())
         elif self._lost is None:
-            interest[self._number] = select.POLLIN | (select.POLLOUT if self._outbox else 0)
+            interest[self._number] = select.POLLIN | (select.POLLOUT if self.is_waiting else 0)
             has_more = self.wire.pending()
         if self.wakeup >= 0:
             interest[self.wakeup] = select.POLLIN
@@ -178,7 +178,7 @@ class Session(Dispatch):
             self._flush()
 
     def _receive(self) -> None:
-        data = self.wire.receive()
+        data = self.wire.receive(self.connection.place)
         if data is None:
             if not self._may_return:
                 self.connection.receive_eof()
@@ -186,7 +186,7 @@ class Session(Dispatch):
         if len(data):
             self._heard = time.monotonic()
             self._pinged = False
-        self.connection.receive_data(data)
+        self.connection.receive_here(data)
         self._events()
 
     def _keep_alive(self) -> None:
@@ -271,7 +271,7 @@ class Session(Dispatch):
     @property
     def is_waiting(self) -> bool:
         """Whether there is more to send than the wire takes now."""
-        return bool(self._outbox)
+        return bool(self._outbox) or self.wire.is_unsent
 
     def flush(self) -> None:
         """Send what the wire takes now."""
@@ -279,6 +279,8 @@ class Session(Dispatch):
             self._guard(self._flush)
 
     def _flush(self) -> None:
+        if not self.wire.push():
+            return
         while self._outbox:
             sent = self.wire.send(self._outbox[0])
             if not sent:

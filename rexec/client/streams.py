@@ -29,8 +29,8 @@ class Sink:
     pending = 0
     descriptor = -1
 
-    def put(self, data: bytes) -> int:
-        """Take data; return how many bytes of all that was put are gone by now."""
+    def put(self, data: bytes | memoryview) -> int:
+        """Take data, a view of which is good for now alone; return how many bytes put so far are gone."""
         raise NotImplementedError
 
     def flush(self) -> int:
@@ -47,7 +47,7 @@ class MemorySink(Sink):
     def __init__(self) -> None:
         self.data = bytearray()
 
-    def put(self, data: bytes) -> int:
+    def put(self, data: bytes | memoryview) -> int:
         self.data += data
         return len(data)
 
@@ -58,8 +58,8 @@ class HeldSink(Sink):
     def __init__(self) -> None:
         self._pieces: deque[bytes] = deque()
 
-    def put(self, data: bytes) -> int:
-        self._pieces.append(data)
+    def put(self, data: bytes | memoryview) -> int:
+        self._pieces.append(bytes(data))
         return 0
 
     @property
@@ -74,7 +74,7 @@ class HeldSink(Sink):
 class NullSink(Sink):
     """Drops everything."""
 
-    def put(self, data: bytes) -> int:
+    def put(self, data: bytes | memoryview) -> int:
         return len(data)
 
 
@@ -86,26 +86,35 @@ class FdSink(Sink):
         self._queue: deque[memoryview] = deque()
         self._write, self._close = _writer(descriptor)
 
-    def put(self, data: bytes) -> int:
-        self._queue.append(memoryview(data))
+    def put(self, data: bytes | memoryview) -> int:
         self.pending += len(data)
-        return self.flush()
+        gone = 0 if self._queue else self._offer(memoryview(data))
+        if gone < len(data):
+            self._queue.append(memoryview(bytes(data[gone:])))
+        self.pending -= gone
+        return gone
 
     def flush(self) -> int:
         gone = 0
+        while self._queue:
+            piece = self._queue[0]
+            count = self._offer(piece)
+            gone += count
+            if count < len(piece):
+                self._queue[0] = piece[count:]
+                break
+            self._queue.popleft()
+        self.pending -= gone
+        return gone
+
+    def _offer(self, data: memoryview) -> int:
+        """Write as much as the descriptor takes now."""
+        gone = 0
         try:
-            while self._queue:
-                count = self._write(self._queue[0])
+            while gone < len(data) and (count := self._write(data[gone:] if gone else data)):
                 gone += count
-                if count < len(self._queue[0]):
-                    self._queue[0] = self._queue[0][count:]
-                    if not count:
-                        break
-                else:
-                    self._queue.popleft()
         except BlockingIOError:
             pass
-        self.pending -= gone
         return gone
 
     def rest(self) -> bytes:

@@ -6,6 +6,9 @@
         channel, frame = event
     link.write(connection.send(Pong(frame.token)))
 
+Who has bulk lends the bytes instead (`receive_here`), and receives the rest of a large frame into its
+`place`; the bytes of a `Data` frame may then be a view, which is good until more is received.
+
 `next_event` raises `RemoteProtocolError` for what the peer must not send, whatever the bytes are,
 and nothing else; from then on it raises the same again. `send` raises `LocalProtocolError` for what
 we must not send. A late frame is no error: `send` returns no bytes for it, `next_event` passes over
@@ -37,6 +40,7 @@ from rexec.protocol.session import Session
 from rexec.protocol.state import HANDSHAKE, OPENERS, Handshake, Role
 
 RESUME = "resume"  # the feature: frames are kept and acknowledged, a session can be taken up again
+_BULK = frozenset(DATA.values())
 _WAITING = (Handshake.EARLY, Handshake.JUDGING)
 _STRANGER = tuple(state for state in Handshake if state not in (Handshake.OPEN, Handshake.CLOSED))
 
@@ -161,6 +165,18 @@ class Connection:
         if self._judging and len(self._buffer) > JUDGING_MAX:
             raise self._break("too much before the welcome")
 
+    def receive_here(self, data: memoryview) -> None:
+        """Take bytes that stay where they are: the caller takes events until there is none."""
+        if self.state is not Handshake.OPEN or self._broken:
+            self.receive_data(data)
+        else:
+            self._buffer.lend(data)
+
+    @property
+    def place(self) -> memoryview | None:
+        """Where the next bytes are best received; None: anywhere."""
+        return self._buffer.place
+
     def receive_eof(self) -> None:
         """Note that nothing more will come; an unfinished frame is the peer's error."""
         if self.state is not Handshake.CLOSED and self._buffer.inside and not self._judging:
@@ -179,19 +195,20 @@ class Connection:
         while self.state is not Handshake.CLOSED and not self._judging:
             header = self._buffer.header()
             if header is None:
-                return None
+                break
             kind, flags, channel, length = header
             frame_type = judge(kind, flags, channel, length, greeting=self.state in _STRANGER)
             after = self._after(frame_type)
             if self.state is after is Handshake.REFUSED:
                 self._buffer.skip(length)
                 continue
-            payload = self._buffer.take(length)
+            payload = self._buffer.take(length, here=frame_type in _BULK)
             if payload is None:
-                return None
+                break
             frame = self._follow(frame_type, after, channel, payload)
             if frame is not None:
                 return channel, frame
+        self._buffer.settle()
         return None
 
     @property
@@ -210,16 +227,17 @@ class Connection:
         return after
 
     def _follow(
-        self, frame_type: type[Frame] | None, after: Handshake, channel: int, payload: bytes
+        self, frame_type: type[Frame] | None, after: Handshake, channel: int, payload: bytes | memoryview
     ) -> Frame | None:
         """Take one whole frame; return it, or None where it is to be dropped."""
         if channel:
             self.session.count(HEADER_SIZE + len(payload))
         if frame_type is None:
             return None
-        frame = frame_type.decode(payload)
+        frame = frame_type.decode(payload)  # type: ignore[arg-type]  # a view is of data alone
         if channel:
             return frame if self.session.receive(channel, frame) else None
+        assert isinstance(payload, bytes)
         if (flaw := _flaw(frame)) is not None:
             raise RemoteProtocolError(flaw)
         self.state = after

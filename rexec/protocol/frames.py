@@ -264,7 +264,7 @@ class Data(Frame):
     """Bytes of one stream; with a shorter way in and out than other frames, for most frames are these."""
 
     if TYPE_CHECKING:
-        data: bytes
+        data: bytes | memoryview  # a view only where it was received so: see `connection`
         stream: ClassVar[Stream]
     else:
 
@@ -272,10 +272,10 @@ class Data(Frame):
             object.__setattr__(self, "data", data)
 
     def encode(self) -> bytes:
-        return self.data
+        return bytes(self.data)
 
     @classmethod
-    def decode(cls, payload: bytes) -> Self:
+    def decode(cls, payload: bytes | memoryview) -> Self:
         return cls(payload)
 
 

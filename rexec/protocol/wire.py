@@ -264,6 +264,6 @@ class Record(metaclass=RecordType):
 
 
 def _short(value: object) -> str:
-    if isinstance(value, (bytes, str, tuple)) and len(value) > _SHOWN_MAX:
+    if isinstance(value, (bytes, str, tuple, memoryview)) and len(value) > _SHOWN_MAX:
         return f"<{type(value).__name__} of {len(value)}>"
     return value.name if isinstance(value, IntEnum) else repr(value)

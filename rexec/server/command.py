@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from rexec.limits import DATA_MAX, HEADER_SIZE, KIB
 from rexec.process.pipes import capacity, grow, has_more
-from rexec.process.pty import eof_character, set_size
 from rexec.protocol import frames as f
 from rexec.protocol.frames import Cause, Farewell, Stream
 from rexec.server import orders
+from rexec.server.intake import Intake
 from rexec.server.meter import Meter
 from rexec.server.recorder import Recorder
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rexec.server.session import Session
 
-_BULK = 64 * KIB  # a read that empties a whole default pipe shows bulk, and a write that fills one
+_BULK = 64 * KIB  # a read that empties a whole default pipe shows bulk
 _ROOM = memoryview(bytearray(HEADER_SIZE + DATA_MAX))  # one loop, one thread: one buffer for all reads
 
 
@@ -40,10 +40,7 @@ class Command:
         self._reading: set[Stream] = set()
         self._large: set[Stream] = set()
         self._read = {Stream.STDOUT: 0, Stream.STDERR: 0}  # bytes taken from the child
-        self._given = 0  # bytes that the child took
-        self._stdin = -1
-        self._queue = bytearray()  # one piece of memory, in however many frames it came
-        self._stdin_ended = False
+        self._intake = Intake(self._loop, self._consumed, self._refuse)
         self._begun = False
         self._drained = False
         self._truncated = False
@@ -53,8 +50,6 @@ class Command:
         self._left: dict[Stream, int] = {}  # bytes that are still taken of a stream whose linger is over
         self._is_cut_off = False  # by us, with output that was there
         self._leaving: Cause | None = None
-        self._terminal = False
-        self._eof_typed = False
         self._meter: Meter | None = None
         self._recorder: Recorder | None = None
         self._dropping = False  # what is read from now on goes no further
@@ -69,20 +64,17 @@ class Command:
         """Take one frame of this channel."""
         match frame:
             case f.Stdin():
-                self._queue += frame.data
-                self._measure_input(len(frame.data))
-                self._write()
+                self._intake.take(memoryview(frame.data))
             case f.Eof():
-                self._stdin_ended = True
-                self._write()
+                self._intake.finish()
             case f.Stop():
                 self._stop(frame.stream)
             case f.Credit():
                 self._resume(frame.stream)
             case f.Signal():
                 self.session.desk.order(orders.Send(self.child, frame.name))
-            case f.Resize() if self._terminal and self._stdin >= 0:
-                set_size(self._stdin, frame.columns, frame.rows, frame.width, frame.height)
+            case f.Resize():
+                self._intake.resize(frame)
             case _:
                 pass
 
@@ -98,6 +90,7 @@ class Command:
         """End the command: nobody waits for it any more, or the server stops."""
         if self._leaving is None:
             self._leaving = cause
+            self._intake.is_cut_off = True
             self.session.desk.order(orders.End(self.child, cause))
 
     def _end(self, cause: Cause, message: str) -> None:
@@ -114,7 +107,7 @@ class Command:
         self.leave(Cause.LOST)
         for stream in tuple(self._outputs):
             self._close_output(stream)
-        self._close_stdin()
+        self._intake.close()
         self._settle()
 
     # --- what the runner says -----------------------------------------------------------------
@@ -129,32 +122,35 @@ class Command:
             return
         if report.recording is not None:
             self._record(descriptors.pop(), report.recording, terminal=report.terminal)
+        stdin = -1
         if report.terminal:
-            self._terminal = True
-            self._stdin = os.dup(descriptors[0])
+            stdin = os.dup(descriptors[0])
         elif report.stdin:
-            self._stdin = descriptors.pop(0)
+            stdin = descriptors.pop(0)
         self._outputs = dict(zip((Stream.STDOUT, Stream.STDERR), descriptors, strict=False))
-        for descriptor in (self._stdin, *descriptors):
+        for descriptor in (stdin, *descriptors):
             if descriptor >= 0:
                 os.set_blocking(descriptor, False)
         if self.session.gone:
+            if stdin >= 0:
+                os.close(stdin)
             self.abandon()
             return
         self._send(f.Started(report.rule, report.terminal))
         if report.bounds is not None:
-            self._meter = Meter(report.bounds, report.rule, self._loop, self._end)
-            self._measure_input(len(self._queue))
+            self._meter = self._intake.meter = Meter(report.bounds, report.rule, self._loop, self._end)
         for stream in tuple(self._outputs):
             self._resume(stream)
-        self._write()
+        self._intake.open(stdin, terminal=report.terminal)
 
     def _record(self, descriptor: int, recording: orders.Recording, *, terminal: bool) -> None:
         def fail(message: str) -> None:
             self._end(Cause.LOST, message)
 
         log = self.session.log
-        self._recorder = Recorder(descriptor, recording, terminal=terminal, log=log, fail=fail)
+        self._recorder = self._intake.recorder = Recorder(
+            descriptor, recording, terminal=terminal, log=log, fail=fail
+        )
 
     def _starved(self, descriptors: list[int]) -> None:
         """Give a child up whose streams this process could not take: it has too many open already."""
@@ -206,7 +202,7 @@ class Command:
             max_rss_kib=report.max_rss_kib,
             wall_us=report.wall_us,
         )
-        self._close_stdin()
+        self._intake.close()
         if self._meter is not None:
             self._meter.stop()
         if report.receipt:
@@ -320,75 +316,18 @@ class Command:
         if self._linger_timer is not None:
             self._linger_timer.cancel()
         read = self._read
-        counts = (read[Stream.STDOUT], read[Stream.STDERR], self._given)
+        counts = (read[Stream.STDOUT], read[Stream.STDERR], self._intake.given)
         recorded = None if self._recorder is None else self._recorder.close()
-        self._recorder = None
+        self._recorder = self._intake.recorder = None
         self.session.desk.order(orders.Drained(self.child, *counts, recorded))
 
     # --- input --------------------------------------------------------------------------------
 
-    def _measure_input(self, count: int) -> None:
-        """Cut off what came last and is more than the rule lets the client send."""
-        if self._meter is None or not self._begun:
-            return
-        refused = count - self._meter.input(count)
-        if refused:
-            del self._queue[-refused:]
-            self._send(f.Stop(Stream.STDIN))
+    def _consumed(self, size: int) -> None:
+        self.session.consume(self.channel, Stream.STDIN, size)
 
-    def _write(self) -> None:
-        """Give the child what it takes; credit what it took."""
-        if not self._begun:
-            return
-        consumed = 0
-        while self._queue and self._stdin >= 0:
-            recorder = self._recorder
-            seen = recorder is not None and recorder.sees_input(self._stdin)
-            try:
-                count = os.write(self._stdin, self._queue)
-            except BlockingIOError:
-                self._loop.add_writer(self._stdin, self._write)
-                break
-            except OSError:  # EPIPE: it closed its stdin, or is gone
-                self._close_stdin()
-                self._send(f.Stop(Stream.STDIN))
-                break
-            consumed += count
-            self._given += count
-            if count >= _BULK and Stream.STDIN not in self._large:
-                self._large.add(Stream.STDIN)
-                grow(self._stdin)
-            if recorder is not None and seen:
-                recorder.input(bytes(self._queue[:count]))
-            if self._meter is not None:
-                self._meter.given()
-            del self._queue[:count]
-        if self._stdin < 0:
-            consumed += len(self._queue)
-            self._queue.clear()
-        elif not self._queue:
-            self._loop.remove_writer(self._stdin)
-            if self._stdin_ended and self._leaving is None:  # what is cut off is not the whole
-                self._end_stdin()
-        if consumed:
-            self.session.consume(self.channel, Stream.STDIN, consumed)
-
-    def _end_stdin(self) -> None:
-        """Let the child see the end: a pipe is closed, at a terminal its end-of-file character is typed."""
-        if not self._terminal:
-            self._close_stdin()
-        elif not self._eof_typed:
-            self._eof_typed = True
-            try:
-                os.write(self._stdin, eof_character(self._stdin))
-            except OSError:
-                pass  # gone, or so full that nobody reads it
-
-    def _close_stdin(self) -> None:
-        if self._stdin >= 0:
-            self._loop.remove_writer(self._stdin)
-            os.close(self._stdin)
-            self._stdin = -1
+    def _refuse(self) -> None:
+        self._send(f.Stop(Stream.STDIN))
 
     def _send(self, frame: f.Frame) -> None:
         if not self.session.gone:

@@ -41,6 +41,8 @@ REFUSAL = "not accepted"
 class Greeting:
     """The owner of a link whose client is a stranger."""
 
+    place = None
+
     def __init__(self, listener: Listener, link: Link, peer: str) -> None:
         self._listener = listener
         self._link = link

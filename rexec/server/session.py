@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rexec.transport.link import Link
 
 
+_NOTHING = memoryview(b"")
 SILENCES = 2  # of the time before a ping, that a client has to answer it
 
 
@@ -74,17 +75,21 @@ class Session:
     def opened(self) -> None:
         raise AssertionError("a session begins on an open link")
 
+    @property
+    def place(self) -> memoryview | None:
+        return self.connection.place
+
     def received(self, data: memoryview) -> None:
         self._heard = self.loop.time()
         self._pinged = False
         self.follow(data)
 
-    def follow(self, data: bytes | memoryview = b"") -> None:
+    def follow(self, data: memoryview = _NOTHING) -> None:
         """Take bytes and do what their frames say; a client that breaks the protocol is gone."""
         core = self.connection.session
         was_full = core.full
         try:
-            self.connection.receive_data(data)
+            self.connection.receive_here(data)
             while not self.gone and (event := self.connection.next_event()) is not None:
                 self._frame(*event)
         except RemoteProtocolError as error:

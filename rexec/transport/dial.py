@@ -8,10 +8,10 @@ import ssl
 import struct
 
 from rexec.errors import ConnectError, ConnectionLost, RemoteProtocolError
-from rexec.limits import KIB
+from rexec.limits import KIB, TLS_RECORDS
 from rexec.transport.address import Address
 from rexec.transport.heap import keep_freed
-from rexec.transport.tls import binding_of, check_alpn, client_context, reason
+from rexec.transport.tls import TlsLayer, client_context, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,44 +19,67 @@ if TYPE_CHECKING:
 
     from rexec.transport.passage import Passage, Via
 
-_BULK = 8 * KIB  # a read that brings as much is followed by another
+_SMALL = 16 * KIB  # bytes read at once, until a read fills it
+_LARGE = 256 * KIB  # and from then on: one frame of bulk
 
 
 class Wire:
     """A connected socket, with or without TLS; after `unblock`, `send` and `receive` never wait."""
 
-    __slots__ = ("_buffer", "_full", "_waits", "passage", "socket", "tls")
+    __slots__ = ("_cipher", "_plain", "_waits", "_wire", "passage", "socket", "tls")
 
-    def __init__(
-        self, plain: socket.socket, tls: ssl.SSLSocket | None, passage: Passage | None = None
-    ) -> None:
+    def __init__(self, plain: socket.socket, tls: TlsLayer | None, passage: Passage | None = None) -> None:
         self.passage = passage  # the program that carries it
-        self.socket: socket.socket = tls or plain
+        self.socket = plain
         self.tls = tls
-        self._buffer = memoryview(bytearray(64 * KIB))
+        self._cipher = memoryview(b"")  # encrypted, and not taken by the socket yet
+        self._plain = memoryview(bytearray(_SMALL))
+        self._wire = memoryview(bytearray(_SMALL))
         keep_freed()
         self._waits = True
-        self._full = True  # the last read may have left something
 
     @property
     def binding(self) -> bytes | None:
-        return binding_of(self.tls) if self.tls is not None else None
+        return self.tls.binding if self.tls is not None else None
 
     def certificate(self) -> bytes | None:
         """Return the server's certificate in DER; None in the clear."""
-        return self.tls.getpeercert(binary_form=True) if self.tls is not None else None
+        return self.tls.certificate() if self.tls is not None else None
 
     def fileno(self) -> int:
         return self.socket.fileno()
 
+    # --- out ----------------------------------------------------------------------------------
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether something that was taken waits for the socket."""
+        return len(self._cipher) > 0
+
     def send(self, data: bytes | memoryview) -> int:
-        """Send some of `data`; return how many bytes, 0 where it would have to wait."""
+        """Take some of `data` to send it; return how many bytes, 0 where it would have to wait."""
+        if self.tls is None:
+            return self._send(data)
+        if not self.push():
+            return 0
+        self._cipher = memoryview(self.tls.write(data))
+        self.push()
+        return len(data)
+
+    def push(self) -> bool:
+        """Send what was taken before; True once there is nothing of it."""
+        while self._cipher:
+            sent = self._send(self._cipher)
+            if not sent:
+                return False
+            self._cipher = self._cipher[sent:]
+        return True
+
+    def _send(self, data: bytes | memoryview) -> int:
         try:
             return self.socket.send(data)
-        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+        except BlockingIOError:
             return 0
-        except ssl.SSLEOFError:
-            raise ConnectionLost("connection lost: the server closed it") from None
         except OSError as error:
             raise ConnectionLost(f"connection lost: {words(error)}") from None
 
@@ -64,37 +87,65 @@ class Wire:
         """Send all of it, waiting. Raises `ConnectionLost`, `TimeoutError`."""
         self.socket.settimeout(timeout)
         try:
-            self.socket.sendall(data)
-        except (ConnectionError, ssl.SSLEOFError) as error:
+            self.socket.sendall(data if self.tls is None else self.tls.write(data))
+        except ConnectionError as error:
             raise ConnectionLost(f"connection lost: {words(error)}") from None
 
-    def receive(self) -> memoryview | None:
-        """Return bytes that came, valid until the next call; empty: none now, None: the end."""
-        total = 0
-        self._full = True
+    # --- in -----------------------------------------------------------------------------------
+
+    def receive(self, room: memoryview | None = None) -> memoryview | None:
+        """Return bytes that came, in `room` if that is given; empty: none now, None: the end.
+
+        They are good until the next call, and in `room` for as long as that is.
+        """
+        self.push()
+        place = self._plain if room is None else room
         try:
-            while total < len(self._buffer):
-                size = self.socket.recv_into(self._buffer[total:])
-                if not size:
-                    return self._buffer[:total] if total else None
-                total += size
-                if self.tls is None or self._waits:
-                    break
-                if size < _BULK and not self.tls.pending():
-                    self._full = False  # what comes next is announced by a poll
-                    break
-        except (BlockingIOError, ssl.SSLWantReadError):
-            self._full = False
-        except ssl.SSLEOFError:
-            return self._buffer[:total] if total else None
+            size = self._take(place) if self.tls is None else self._decrypt(self.tls, place)
         except OSError as error:
-            if not total:
-                raise ConnectionLost(f"connection lost: {words(error)}") from None
-        return self._buffer[:total]
+            raise ConnectionLost(f"connection lost: {words(error)}") from None
+        except RemoteProtocolError as error:  # of TLS: what the line made of it
+            raise ConnectionLost(f"connection lost: {error}") from None
+        return None if size is None else place[:size]
+
+    def _take(self, place: memoryview) -> int | None:
+        """Return how many bytes the socket gave, 0 for none now, None at the end."""
+        try:
+            size = self.socket.recv_into(place)
+        except BlockingIOError:
+            return 0
+        if size == len(place) == _SMALL:
+            self._grow()
+        return size or None
+
+    def _decrypt(self, tls: TlsLayer, place: memoryview) -> int | None:
+        """Fill `place` as far as can be without waiting; where we wait, with a part of it."""
+        total, is_drained = 0, False
+        while True:
+            size = tls.read(place[total:] if total else place)
+            if size is None:
+                return total or None
+            total += size
+            if is_drained or total == len(place) or (total and self._waits):
+                return total
+            came = self._take(wire := self._wire)
+            if came is None:
+                tls.eof()
+            else:
+                is_drained = came < len(wire) and not self._waits
+                tls.feed(wire[:came])
+
+    def _grow(self) -> None:
+        """Read more at once from now on: this is bulk."""
+        self._plain = memoryview(bytearray(_LARGE))
+        if self.tls is not None:
+            self._wire = memoryview(bytearray(_LARGE + TLS_RECORDS))
 
     def pending(self) -> bool:
         """Whether TLS holds plaintext that no poll will announce."""
-        return self._full and self.tls is not None and self.tls.pending() > 0
+        return self.tls is not None and self.tls.has_more
+
+    # --- both ---------------------------------------------------------------------------------
 
     def unblock(self) -> None:
         self._waits = False
@@ -104,8 +155,8 @@ class Wire:
         """Close, after what was sent; no waiting for the peer's close_notify."""
         try:
             if self.tls is not None:
-                self.tls.setblocking(False)
-                self.tls.unwrap()
+                self.socket.setblocking(False)
+                self.socket.send(self.tls.close())
         except OSError:
             pass
         self.socket.close()
@@ -167,25 +218,35 @@ def dial(address: Address, *, timeout: float | None, tls: bool = True, via: Via 
         raise
 
 
-def _secured(plain: socket.socket) -> ssl.SSLSocket:
+def _secured(plain: socket.socket) -> TlsLayer:
     """Shake hands over a connected socket, which is closed where that fails."""
-    wrapped = client_context().wrap_socket(plain, do_handshake_on_connect=False)
+    tls = TlsLayer(client_context(), server_side=False)
     try:
-        wrapped.do_handshake()
-        check_alpn(wrapped)
-    except (ssl.SSLError, RemoteProtocolError) as error:
-        wrapped.close()
-        why = reason(error) if isinstance(error, ssl.SSLError) else str(error)
-        hint = "the server may have been started with --no-tls" if "wrong version" in why else None
-        found = ConnectError(f"tls: {why}", hint=hint)
-        found.is_lost = isinstance(error, ssl.SSLEOFError)
+        _shake(plain, tls)
+    except RemoteProtocolError as error:
+        plain.close()
+        hint = "the server may have been started with --no-tls" if "wrong version" in str(error) else None
+        found = ConnectError(str(error), hint=hint)
+        found.is_lost = tls.is_cut
         raise found from None
     except OSError as error:
-        wrapped.close()
+        plain.close()
         found = ConnectError(f"tls: {words(error)}")
         found.is_lost = isinstance(error, ConnectionError)
         raise found from None
-    return wrapped
+    return tls
+
+
+def _shake(plain: socket.socket, tls: TlsLayer) -> None:
+    try:
+        while not tls.handshake():
+            plain.sendall(tls.write(b""))
+            if data := plain.recv(_SMALL):
+                tls.feed(data)
+            else:
+                tls.eof()
+    finally:
+        plain.sendall(tls.write(b""))  # our Finished, or why there is none
 
 
 def _connect(address: Address, timeout: float | None) -> socket.socket:

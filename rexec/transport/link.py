@@ -11,12 +11,13 @@ import socket
 from typing import TYPE_CHECKING, Protocol, cast
 
 from rexec.errors import RemoteProtocolError, RexecError
-from rexec.limits import KEEPALIVE_TIMEOUT, KIB, WRITE_HIGH_WATER
+from rexec.limits import KEEPALIVE_TIMEOUT, KIB, TLS_RECORDS, WRITE_HIGH_WATER
 from rexec.transport.heap import keep_freed
 
 if TYPE_CHECKING:
     from rexec.transport.tls import TlsLayer
 
+_NOWHERE = memoryview(bytearray())
 FLOOD = 4 * WRITE_HIGH_WATER  # bytes of answers a peer may leave unread before we read no more of it
 
 
@@ -26,8 +27,12 @@ class Owner(Protocol):
     def opened(self) -> None:
         """The link is ready: TLS is done, ALPN is checked."""
 
+    @property
+    def place(self) -> memoryview | None:
+        """Where the next plaintext is to go; None: anywhere."""
+
     def received(self, data: memoryview) -> None:
-        """Plaintext came; the view is valid during this call alone."""
+        """Plaintext came; the view is valid during this call alone, but for what lies in `place`."""
 
     def ended(self) -> None:
         """The peer sends no more."""
@@ -45,7 +50,7 @@ class Buffers:
     __slots__ = ("plain", "wire")
 
     def __init__(self, size: int = 256 * KIB) -> None:
-        self.wire = memoryview(bytearray(size))
+        self.wire = memoryview(bytearray(size + TLS_RECORDS))
         self.plain = memoryview(bytearray(size))
         keep_freed()
 
@@ -63,6 +68,7 @@ class Link(asyncio.BufferedProtocol):
         self._paused_reading = False
         self._is_unwanted = False  # aborted, maybe before there was anything to abort
         self._patience: asyncio.TimerHandle | None = None
+        self._place = _NOWHERE  # where the loop receives into just now
 
     # --- for the owner ------------------------------------------------------------------------
 
@@ -117,10 +123,12 @@ class Link(asyncio.BufferedProtocol):
             self._guard(self._handshake)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffers.wire
+        room = self._owner.place if self.tls is None else None
+        self._place = self._buffers.wire if room is None else room
+        return self._place
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = self._buffers.wire[:nbytes]
+        data, self._place = self._place[:nbytes], _NOWHERE
         if self.tls is None:
             self._owner.received(data)
         else:
@@ -180,13 +188,16 @@ class Link(asyncio.BufferedProtocol):
         if not self.tls.ready and not self._handshake():
             return
         while True:
-            size = self.tls.read(self._buffers.plain)
+            place = self._owner.place
+            if place is None:
+                place = self._buffers.plain
+            size = self.tls.read(place)
             if size is None:
                 self._owner.ended()
                 return
             if not size:
                 break
-            self._owner.received(self._buffers.plain[:size])
+            self._owner.received(place[:size])
             if not self.tls.has_more:
                 break
         self._flush()  # the answer to a key update
@@ -212,6 +223,8 @@ class Link(asyncio.BufferedProtocol):
 
 class Nobody:
     """The owner of a link that is over."""
+
+    place = None
 
     def opened(self) -> None:
         pass

@@ -45,15 +45,10 @@ def _common(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-def check_alpn(tls: ssl.SSLSocket | ssl.SSLObject) -> None:
+def check_alpn(tls: ssl.SSLObject) -> None:
     """Refuse a peer that did not agree on `rexec/1`: the handshake itself does not mind."""
     if tls.selected_alpn_protocol() != ALPN:
         raise RemoteProtocolError(f"peer does not speak {ALPN}")
-
-
-def binding_of(tls: ssl.SSLSocket | ssl.SSLObject) -> bytes | None:
-    """Return the client's Finished of this handshake: fresh, and the same at both ends."""
-    return tls.get_channel_binding("tls-unique")
 
 
 class TlsLayer:
@@ -69,7 +64,7 @@ class TlsLayer:
         self.is_cut = False  # the handshake broke off, and nobody said why
         self._broken: ssl.SSLError | None = None  # what ended it, while bytes before it were handed over
 
-    def feed(self, data: memoryview) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Take ciphertext from the wire."""
         self._incoming.write(data)
 
@@ -138,7 +133,8 @@ class TlsLayer:
 
     @property
     def binding(self) -> bytes | None:
-        return binding_of(self._object)
+        """The client's Finished of this handshake: fresh, and the same at both ends."""
+        return self._object.get_channel_binding("tls-unique")
 
     def certificate(self) -> bytes | None:
         """Return the peer's certificate in DER."""

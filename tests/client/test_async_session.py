@@ -93,7 +93,7 @@ def test_a_silent_server_is_asked_once_and_then_given_up() -> None:
         at.silence(KEEPALIVE_IDLE)
         at.silence(1)
         assert at.heard() == [f.Ping(0)]
-        at.session.received(at.wire.server.send(f.Pong(0)))
+        at.session.received(memoryview(at.wire.server.send(f.Pong(0))))
         at.silence(KEEPALIVE_IDLE)
         assert at.heard() == [f.Ping(0)]
         at.silence(KEEPALIVE_TIMEOUT)
@@ -110,7 +110,7 @@ def test_a_silent_server_is_asked_once_and_then_given_up() -> None:
         (lambda session: session.lost(None), "connection lost: connection closed"),
         (lambda session: session.lost(ConnectionResetError(104, "Reset")), "connection lost: reset"),
         (lambda session: session.lost(RemoteProtocolError("tls: bad mac")), "connection lost: tls: bad mac"),
-        (lambda session: session.received(b"\xff" * 64), "protocol error: "),
+        (lambda session: session.received(memoryview(b"\xff" * 64)), "protocol error: "),
     ],
     ids=["fin", "closed", "reset", "tls", "garbage"],
 )
@@ -125,7 +125,7 @@ def test_every_end_of_a_link_is_the_end_of_its_commands(
         assert at.wire.closed
         at.session.lost(None)
         at.session.ended()
-        at.session.received(b"late")
+        at.session.received(memoryview(b"late"))
         assert why(at.command).startswith(words)
 
     in_a_loop(test)

@@ -105,6 +105,69 @@ def test_any_cut_of_a_stream_gives_the_same_frames(frames: list[f.Frame], data: 
     assert not buffer.inside
 
 
+LARGE = f.Stdout(bytes(range(256)) * 257)
+
+
+@given(st.lists(st.sampled_from([*SAMPLES, LARGE]), max_size=6), st.data())
+@settings(max_examples=100)
+def test_frames_are_the_same_wherever_their_bytes_are_received(
+    frames: list[f.Frame], data: st.DataObject
+) -> None:
+    stream = b"".join(map(wire, frames))
+    buffer, found, position = FrameBuffer(), [], 0
+    memory = bytearray(80_000)  # which is used again for each read
+    while position < len(stream):
+        here = memoryview(memory) if buffer.place is None else buffer.place
+        size = min(data.draw(st.integers(1, len(here))), len(stream) - position)
+        here[:size] = stream[position : position + size]
+        if data.draw(st.booleans()):
+            buffer.lend(here[:size])
+        else:
+            buffer.feed(bytes(here[:size]))
+        position += size
+        while header := buffer.header():
+            kind = FRAMES[header[0]]
+            payload = buffer.take(header[3], here=issubclass(kind, f.Data))
+            if payload is None:
+                break
+            found.append(kind.decode(bytes(payload)))
+        buffer.settle()
+        memory[:] = bytes(len(memory))
+    assert found == frames
+    assert not buffer.inside
+
+
+def test_a_large_frame_is_not_copied() -> None:
+    data, memory = wire(LARGE), memoryview(bytearray(100_000))
+    size = len(data) - 8
+    memory[: len(data)] = data
+    buffer = FrameBuffer()
+    buffer.lend(memory[: len(data)])
+    whole = buffer.take(size, here=True)
+    assert isinstance(whole, memoryview)
+    assert whole.obj is memory.obj
+    buffer.lend(memory[:1000])
+    assert buffer.take(size, here=True) is None
+    place = buffer.place
+    assert place is not None
+    assert len(place) == len(data) - 1000
+    place[:] = data[1000:]
+    buffer.lend(place)
+    rest = buffer.take(size, here=True)
+    assert isinstance(rest, memoryview)
+    assert rest.obj is place.obj
+    assert whole == rest == LARGE.data
+    assert buffer.place is None
+
+
+def test_room_is_made_for_data_alone() -> None:
+    """security.md, Protocol: length 0xFFFFFFFF: judged before allocation."""
+    buffer = FrameBuffer()
+    buffer.feed(HEADER.pack(16, 0, 1, CONTROL_MAX))
+    assert buffer.take(CONTROL_MAX) is None
+    assert buffer.place is None
+
+
 @pytest.mark.parametrize("cut", range(8, 41))
 def test_a_skipped_frame_is_never_kept(cut: int) -> None:
     """security.md, Protocol: the server's memory stays flat."""

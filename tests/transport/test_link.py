@@ -13,7 +13,9 @@ from tests.transport.pairs import client_layer, server_layer
 
 
 class Owner:
-    """Notes what it is told; `news` is set with each."""
+    """Notes what it is told; `news` is set with each, and `place` is where it wants the next bytes."""
+
+    place: memoryview | None = None
 
     def __init__(self, link: Link) -> None:
         self.link = link
@@ -32,6 +34,7 @@ class Owner:
 
     def received(self, data: memoryview) -> None:
         self.data += data
+        self.place = None
         self._tell("received")
 
     def ended(self) -> None:
@@ -150,6 +153,33 @@ def test_a_peer_that_breaks_tls_gets_an_alert_and_the_end() -> None:
         peer.close()
 
     run(test())
+
+
+def test_bytes_are_received_where_the_owner_wants_them() -> None:
+    async def test(tls: bool) -> None:
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        layers = (server_layer(), client_layer()) if tls else (None, None)
+        links = [Link(Buffers(), layer) for layer in layers]
+        host, guest = map(Owner, links)
+        host.place = place = memoryview(bytearray(10))
+        for link, end in zip(links, (ours, theirs), strict=True):
+            await loop.create_connection(lambda link=link: link, sock=end)  # type: ignore[misc]
+        await guest.hears("opened")
+        guest.link.write(b"0123456789abcdef")
+        await host.hears("received")
+        assert place == b"0123456789"
+        while len(host.data) < 16:
+            host.news.clear()
+            await host.news.wait()
+        assert host.data == b"0123456789abcdef"
+        for link in links:
+            link.abort()
+        await host.hears("lost")
+        await guest.hears("lost")
+
+    run(test(tls=False))
+    run(test(tls=True))
 
 
 def test_a_peer_that_never_reads_is_not_read_any_more_either() -> None:

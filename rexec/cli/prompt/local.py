@@ -94,7 +94,7 @@ class FileSink(FdSink):
             except OSError:
                 pass  # a pipe or a device
 
-    def put(self, data: bytes) -> int:
+    def put(self, data: bytes | memoryview) -> int:
         self.begin()
         return super().put(data)
 

@@ -71,10 +71,10 @@ class Shown(TerminalSink):
         self._before = before
         self.tail = b""
 
-    def put(self, data: bytes) -> int:
+    def put(self, data: bytes | memoryview) -> int:
         before, self._before = self._before, lambda: None
         before()
-        self.tail = (self.tail + data[-_ESCAPE_MAX:])[-_ESCAPE_MAX:]
+        self.tail = (self.tail + bytes(data[-_ESCAPE_MAX:]))[-_ESCAPE_MAX:]
         return super().put(data)
 
     @property
