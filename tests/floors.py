@@ -13,6 +13,7 @@ from collections.abc import Iterator
 API = "__init__"  # rexec/__init__.py, the Python API
 
 FLOORS = {
+    "choice": 0,
     "errors": 0,
     "limits": 0,
     "text": 0,

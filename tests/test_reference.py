@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from enum import IntEnum
 from itertools import groupby
 from typing import Any
 
@@ -18,6 +17,7 @@ from rexec.auth.private import PrivateKey
 from rexec.auth.proof import Context
 from rexec.auth.transcript import CLIENT as SIGNER
 from rexec.auth.transcript import CONTEXT, TLS_FINISHED, transcript
+from rexec.choice import IntChoice
 from rexec.protocol import frames as f
 from rexec.protocol import wire
 from rexec.protocol.buffer import HEADER
@@ -108,7 +108,7 @@ def test_the_record_of_a_terminal_is_described() -> None:
 
 
 @pytest.mark.parametrize("enum", [Stream, Form, Cause, Farewell], ids=lambda enum: enum.__name__)
-def test_every_value_of_every_enum_is_described(enum: type[IntEnum]) -> None:
+def test_every_value_of_every_enum_is_described(enum: type[IntChoice]) -> None:
     opening = "`Cause`, and what a client makes of it:" if enum is Cause else f"\n`{enum.__name__}`:\n"
     assert [row[:2] for row in table_after(opening)] == [(str(item.value), item.name) for item in enum]
 

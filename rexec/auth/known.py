@@ -8,11 +8,10 @@ lines with `@cert-authority` and keys of kinds that rexec does not know say noth
 
 from __future__ import annotations
 
-from enum import Enum
-
 from rexec.auth.blob import Malformed, Unsupported, decode_base64
 from rexec.auth.keys import PublicKey, parse_key_words
 from rexec.auth.patterns import list_matches, matches
+from rexec.choice import Choice
 from rexec.errors import ConfigError
 
 _HASHED = "|1|"
@@ -20,7 +19,7 @@ _UNIX = "unix:"
 _UNWRITABLE = frozenset(" \t\r\n,*?!|#@\\\"'")  # would be something else than a name in the file
 
 
-class Trust(Enum):
+class Trust(Choice):
     """What known_hosts says of a key."""
 
     MATCH = "match"

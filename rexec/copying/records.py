@@ -9,8 +9,8 @@ again. The entry at the top has no name at all: what it is called at the receive
 from __future__ import annotations
 
 import struct
-from enum import IntEnum
 
+from rexec.choice import IntChoice
 from rexec.errors import RemoteProtocolError
 from rexec.limits import COPY_NAME_MAX
 from rexec.protocol.wire import Record, blob, flag, text, u16, u64, wire_enum, words
@@ -38,7 +38,7 @@ class Told(Record):
 
 
 @wire_enum
-class Ask(IntEnum):
+class Ask(IntChoice):
     """Whether the sender waits for an answer before it sends the bytes of a file."""
 
     NO = 0

@@ -7,8 +7,7 @@ is compared with this file by a test.
 
 from __future__ import annotations
 
-from enum import IntEnum
-
+from rexec.choice import IntChoice
 from rexec.limits import CONTROL_MAX, DATA_MAX, EXEC_MAX, GREETING_MAX
 from rexec.protocol.wire import Record, blob, flag, pairs, tail, text, texts, u8, u16, u64, wire_enum, words
 
@@ -21,18 +20,16 @@ SESSION_CODES = 16  # type numbers from here on stand on a channel, the ones bel
 
 
 @wire_enum
-class Stream(IntEnum):
+class Stream(IntChoice):
     """The three streams of a command, numbered as its descriptors."""
 
     STDIN = 0
     STDOUT = 1
     STDERR = 2
 
-    __hash__ = int.__hash__  # that of Enum is a function in Python, and data frames look up a lot
-
 
 @wire_enum
-class Form(IntEnum):
+class Form(IntChoice):
     """What the words of an `Exec` are."""
 
     ARGV = 0  # the exact argument vector
@@ -43,7 +40,7 @@ class Form(IntEnum):
 
 
 @wire_enum
-class Cause(IntEnum):
+class Cause(IntChoice):
     """Why a command is over."""
 
     EXITED = 0  # by itself, with a status
@@ -58,7 +55,7 @@ class Cause(IntEnum):
 
 
 @wire_enum
-class Farewell(IntEnum):
+class Farewell(IntChoice):
     """Why a connection ends."""
 
     DONE = 0

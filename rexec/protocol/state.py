@@ -12,16 +12,13 @@ the channel stays `CLOSED` and they are dropped.
 
 from __future__ import annotations
 
-from enum import Enum
-
+from rexec.choice import Choice
 from rexec.protocol import frames as f
 from rexec.protocol.frames import Frame
 
 
-class Role(Enum):
+class Role(Choice):
     """The two ends of a connection."""
-
-    __hash__ = object.__hash__  # that of Enum is a function in Python, and every frame looks up a state
 
     CLIENT = "client"
     SERVER = "server"
@@ -31,10 +28,8 @@ class Role(Enum):
         return Role.SERVER if self is Role.CLIENT else Role.CLIENT
 
 
-class Handshake(Enum):
+class Handshake(Choice):
     """Where a connection stands between its first byte and its last."""
-
-    __hash__ = object.__hash__
 
     START = "start"
     CLIENT_GREETED = "client greeted"  # only the client's hello
@@ -47,10 +42,8 @@ class Handshake(Enum):
     CLOSED = "closed"
 
 
-class Channel(Enum):
+class Channel(Choice):
     """Where one channel stands."""
-
-    __hash__ = object.__hash__
 
     CLOSED = "closed"
     OPENING = "opening"  # Exec sent, no decision yet

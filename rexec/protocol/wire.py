@@ -20,8 +20,8 @@ more than its whole handshake.
 from __future__ import annotations
 
 import struct
-from enum import IntEnum
 
+from rexec.choice import IntChoice
 from rexec.errors import LocalProtocolError, RemoteProtocolError
 from rexec.limits import WORDS_MAX
 
@@ -145,10 +145,10 @@ CODECS: dict[str, tuple[Write, Read]] = {
 }
 
 
-def wire_enum(enum: type[IntEnum]) -> type[IntEnum]:
+def wire_enum(enum: type[IntChoice]) -> type[IntChoice]:
     """Register an enum as a field type of one byte; an unknown value is the peer's error."""
 
-    def read(reader: Reader) -> IntEnum:
+    def read(reader: Reader) -> IntChoice:
         value = reader.take(1)[0]
         try:
             return enum(value)
@@ -266,4 +266,4 @@ class Record(metaclass=RecordType):
 def _short(value: object) -> str:
     if isinstance(value, (bytes, str, tuple, memoryview)) and len(value) > _SHOWN_MAX:
         return f"<{type(value).__name__} of {len(value)}>"
-    return value.name if isinstance(value, IntEnum) else repr(value)
+    return value.name if isinstance(value, IntChoice) else repr(value)

@@ -23,7 +23,7 @@ BY_ANNOTATION: dict[str, st.SearchStrategy[object]] = {
     "words": st.lists(_blob, max_size=6).map(tuple),
     "texts": st.lists(_text, max_size=6).map(tuple),
     "pairs": st.lists(st.tuples(_blob, _blob), max_size=6).map(tuple),
-    **{enum.__name__: st.sampled_from(enum) for enum in (f.Stream, f.Form, f.Cause, f.Farewell)},
+    **{enum.__name__: st.sampled_from(tuple(enum)) for enum in (f.Stream, f.Form, f.Cause, f.Farewell)},
 }
 
 

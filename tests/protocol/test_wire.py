@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from enum import IntEnum
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rexec.choice import IntChoice
 from rexec.errors import LocalProtocolError, RemoteProtocolError
 from rexec.limits import WORDS_MAX
 from rexec.protocol import frames as f
@@ -231,7 +231,7 @@ def test_an_enum_is_registered_under_its_name() -> None:
     from rexec.protocol.wire import CODECS, wire_enum
 
     @wire_enum
-    class Coin(IntEnum):
+    class Coin(IntChoice):
         HEADS = 0
 
     try:

@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from enum import Enum
 
+from rexec.choice import Choice, IntChoice
 from rexec.cli.server import main
 
 BLOCKS = "blocks"  # of memory, of all kinds of objects
@@ -24,7 +25,7 @@ def held() -> dict[str, int]:
     kinds: Counter[str] = Counter()
     for found in gc.get_objects():
         kind = type(found)
-        if isinstance(found, type | Enum):  # of a module that is imported late
+        if isinstance(found, type | Enum | Choice | IntChoice):  # of a module that is imported late
             continue
         if kind.__module__.startswith("rexec."):
             kinds[f"{kind.__module__.removeprefix('rexec.')}.{kind.__name__}"] += 1
