@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from rexec import files
 from rexec.cli.output import report, say
@@ -64,6 +63,8 @@ class OneShot:
         finally:
             self._give_back()
         if self.session is not None and self.session.closed_sink is command and not self.waits_unread:
+            import signal
+
             self.session.close()
             die_by(signal.SIGPIPE)
         result = command.result()
@@ -77,6 +78,8 @@ class OneShot:
             self.session.close()
         code = self._finish(result)
         if self.signals.was_interrupted(result.signal):
+            import signal
+
             die_by(signal.SIGINT)
         return code
 

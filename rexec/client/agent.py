@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from functools import partial
+import _socket as socket
 
 from rexec.auth import agent as codec
 from rexec.auth.blob import Malformed
@@ -15,38 +14,44 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rexec.auth.keys import PublicKey
-    from rexec.client.identity import Signer
+    from rexec.client.identity import Sign, Signer
 
 
 def signers(path: str) -> Iterator[Signer]:
     """Yield the agent's keys."""
     from rexec.client.identity import Signer
 
-    if not path:
-        return
     try:
         found = codec.parse_identities(_ask(path, codec.request_identities()))
     except (OSError, codec.AgentRefused, Malformed):
         return
     for public, comment in found:
-        yield Signer(public, partial(_sign, path, public), f"agent: {comment}")
+        yield Signer(public, _signing(path, public), f"agent: {comment}")
 
 
-def _sign(path: str, key: PublicKey, data: bytes) -> bytes:
-    request = codec.request_sign(key.blob, data, codec.flags_for(key))
-    try:
-        return codec.parse_signature(_ask(path, request))
-    except (OSError, codec.AgentRefused, Malformed) as error:
-        raise AuthError(f"the agent does not sign with {key.fingerprint()}: {error}") from None
+def _signing(path: str, key: PublicKey) -> Sign:
+    """Return what signs with a key of the agent's."""
+
+    def sign(data: bytes) -> bytes:
+        request = codec.request_sign(key.blob, data, codec.flags_for(key))
+        try:
+            return codec.parse_signature(_ask(path, request))
+        except (OSError, codec.AgentRefused, Malformed) as error:
+            raise AuthError(f"the agent does not sign with {key.fingerprint()}: {error}") from None
+
+    return sign
 
 
 def _ask(path: str, request: bytes) -> bytes:
     """Send one request, return the body of its reply. The agent may ask its user: signing has time."""
-    with socket.socket(socket.AF_UNIX) as connection:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
         connection.settimeout(AGENT_TIMEOUT)
         connection.connect(path)
         connection.sendall(request)
         return _exactly(connection, codec.reply_size(_exactly(connection, codec.LENGTH_SIZE)))
+    finally:
+        connection.close()
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:

@@ -9,7 +9,8 @@ from rexec.client.async_session import AsyncSession
 from rexec.client.attempts import Attempts
 from rexec.client.greeting import Ends, Greeting, Terms, named
 from rexec.errors import ConnectError, ConnectionLost, RemoteProtocolError, RexecError
-from rexec.transport.dial import name_of, peer_uid, words
+from rexec.transport.approach import words
+from rexec.transport.dial import name_of, peer_uid
 from rexec.transport.link import mapped
 from rexec.transport.outbound import open_link
 

@@ -11,7 +11,7 @@ from rexec.errors import ConnectError, ConnectionLost, RexecError
 from rexec.limits import PARTING
 from rexec.protocol import frames as f
 from rexec.protocol.frames import Farewell
-from rexec.transport.dial import words
+from rexec.transport.approach import words
 
 if TYPE_CHECKING:
     from rexec.client.greeting import Greeting

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
 from rexec.client.result import Result
 from rexec.client.streams import HeldSink, MemorySink
 from rexec.protocol import frames as f
@@ -11,9 +9,12 @@ from rexec.protocol.frames import Cause, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
 
     from rexec.client.streams import Sink, Source
+else:
+    import _signal as signal  # without enums
 
 
 class Command:

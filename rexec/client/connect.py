@@ -8,7 +8,8 @@ from rexec.client.attempts import Attempts
 from rexec.client.greeting import Ends, Greeting, Terms, named
 from rexec.client.session import Session
 from rexec.errors import ConnectError, ConnectionLost, RexecError
-from rexec.transport.dial import dial, words
+from rexec.transport.approach import words
+from rexec.transport.dial import dial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import os
 
 from rexec import files
 from rexec.auth.private import PassphraseNeeded, parse_private
-from rexec.client import agent
 from rexec.limits import PROOFS_MAX
 
 TYPE_CHECKING = False
@@ -40,11 +39,13 @@ def signers(
         return
     own = os.path.join(home, "id_ed25519")
     has_own = files.stamp(own) is not None
-    keys = agent.signers(environ.get("SSH_AUTH_SOCK", ""))
-    for count, signer in enumerate(keys, 1):
-        if count > PROOFS_MAX - has_own:  # an agent full of keys leaves room for our own
-            break
-        yield signer
+    if socket := environ.get("SSH_AUTH_SOCK"):
+        from rexec.client import agent
+
+        for count, signer in enumerate(agent.signers(socket), 1):
+            if count > PROOFS_MAX - has_own:  # an agent full of keys leaves room for our own
+                break
+            yield signer
     if has_own:
         yield from_file(own, passphrase)
 

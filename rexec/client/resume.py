@@ -20,7 +20,8 @@ from rexec.errors import ConnectError, ConnectionLost, RexecError
 from rexec.limits import PARTING, RESUME_PAUSE, RESUME_PAUSE_MAX, RESUME_RESET
 from rexec.protocol import frames as f
 from rexec.protocol.frames import Farewell
-from rexec.transport.dial import dial, words
+from rexec.transport.approach import words
+from rexec.transport.dial import dial
 
 if TYPE_CHECKING:
     from rexec.client.config import Target

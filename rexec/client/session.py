@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import select
 import time
-from collections import deque
 
 from rexec.client.dispatch import Dispatch
 from rexec.errors import ConnectionLost, RexecError
@@ -19,6 +18,7 @@ from rexec.protocol.frames import Farewell as Reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
 
     from rexec.auth.keys import PublicKey
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from rexec.client.resume import Return
     from rexec.protocol.connection import Connection
     from rexec.transport.dial import Wire
+else:
+    from _collections import deque  # without the classes around it
 
 _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR | select.POLLNVAL
 _OUTBOX_MAX = 2 * (DATA_MAX + HEADER_SIZE)  # bytes waiting for the socket before stdin pauses

@@ -7,16 +7,18 @@ each write; files and /dev/null never wait; all else is written in pieces that p
 
 from __future__ import annotations
 
+import _socket as socket
 import os
-import socket
 import stat
-from collections import deque
 
 from rexec.limits import KIB
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
+else:
+    from _collections import deque  # without the classes around it
 
 _PIECE = 4 * KIB  # PIPE_BUF: what a pipe that poll calls writable takes without waiting
 _READ = 256 * KIB

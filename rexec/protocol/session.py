@@ -6,8 +6,6 @@ it sent until the peer's `Ack`, so that a new connection can go on exactly where
 
 from __future__ import annotations
 
-from collections import deque
-
 from rexec.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 from rexec.limits import (
     ACK_BYTES,
@@ -22,6 +20,12 @@ from rexec.limits import (
 from rexec.protocol.channel import ChannelState
 from rexec.protocol.frames import Credit, Frame, Stream
 from rexec.protocol.state import OPENERS, Channel, Role
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+else:
+    from _collections import deque  # without the classes around it
 
 
 class Session:

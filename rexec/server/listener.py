@@ -29,7 +29,8 @@ from rexec.server.orders import Stopping
 from rexec.server.parking import Parking
 from rexec.transport.dial import name_of
 from rexec.transport.link import Buffers, Link
-from rexec.transport.tls import TlsLayer, server_context
+from rexec.transport.secure import TlsLayer
+from rexec.transport.tls import server_context
 
 if TYPE_CHECKING:
     import ssl

@@ -13,7 +13,7 @@ import stat
 from rexec.errors import ConfigError
 from rexec.limits import BACKLOG, SOCKETS_MAX
 from rexec.transport.address import Address
-from rexec.transport.dial import words
+from rexec.transport.approach import words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import _socket as socket
 import os
-import socket
-import ssl
 import struct
 
 from rexec.errors import ConnectError, ConnectionLost, RemoteProtocolError
 from rexec.limits import KIB, TLS_RECORDS
 from rexec.transport.address import Address
+from rexec.transport.approach import Approach, words
 from rexec.transport.heap import keep_freed
-from rexec.transport.tls import TlsLayer, client_context, reason
+from rexec.transport.secure import TlsLayer, client_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rexec.transport.passage import Passage, Via
 
 _SMALL = 16 * KIB  # bytes read at once, until a read fills it
@@ -193,36 +191,35 @@ def name_of(name: object) -> str:
 
 
 def dial(address: Address, *, timeout: float | None, tls: bool = True, via: Via | None = None) -> Wire:
-    """Connect, blocking, within `timeout` seconds in all; raises `ConnectError`."""
-    passage: Passage | None = None
-    if via is None:
-        plain = _connect(address, timeout)
-    else:
-        from rexec.transport.passage import open_passage
+    """Connect, blocking, within `timeout` seconds for each step; raises `ConnectError`."""
+    return arrive(Approach(address, timeout, via), tls=tls)
 
-        plain, passage = open_passage(via)
-        plain.settimeout(timeout)
-    if not tls:
-        return Wire(plain, None, passage)
+
+def arrive(way: Approach, *, tls: bool) -> Wire:
+    """Wait for a connection that was begun, and shake hands. Raises `ConnectError`."""
     try:
-        return Wire(plain, _secured(plain), passage)
+        plain = way.connected()
+        if not tls:
+            return Wire(plain, None, way.passage)
+        layer = way.tls or TlsLayer(client_context(), server_side=False)
+        _shake(plain, layer)
+        return Wire(plain, layer, way.passage)
     except ConnectError as error:
-        if passage is None:
+        if way.passage is None:
             raise
-        why = passage.failure(error)
-        passage.close()
+        why = way.passage.failure(error)
+        way.passage.close()
         raise why from None
     except BaseException:
-        if passage is not None:
-            passage.close()
+        if way.passage is not None:
+            way.passage.close()
         raise
 
 
-def _secured(plain: socket.socket) -> TlsLayer:
+def _shake(plain: socket.socket, tls: TlsLayer) -> None:
     """Shake hands over a connected socket, which is closed where that fails."""
-    tls = TlsLayer(client_context(), server_side=False)
     try:
-        _shake(plain, tls)
+        _exchange(plain, tls)
     except RemoteProtocolError as error:
         plain.close()
         hint = "the server may have been started with --no-tls" if "wrong version" in str(error) else None
@@ -234,10 +231,9 @@ def _secured(plain: socket.socket) -> TlsLayer:
         found = ConnectError(f"tls: {words(error)}")
         found.is_lost = isinstance(error, ConnectionError)
         raise found from None
-    return tls
 
 
-def _shake(plain: socket.socket, tls: TlsLayer) -> None:
+def _exchange(plain: socket.socket, tls: TlsLayer) -> None:
     try:
         while not tls.handshake():
             plain.sendall(tls.write(b""))
@@ -247,52 +243,3 @@ def _shake(plain: socket.socket, tls: TlsLayer) -> None:
                 tls.eof()
     finally:
         plain.sendall(tls.write(b""))  # our Finished, or why there is none
-
-
-def _connect(address: Address, timeout: float | None) -> socket.socket:
-    if address.path:
-        return _try(address, lambda: _unix(address.path, timeout))
-    plain = _try(address, lambda: socket.create_connection((address.host, address.port), timeout))
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return plain
-
-
-def _unix(path: str, timeout: float | None) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.settimeout(timeout)
-        connection.connect(path)
-    except OSError:
-        connection.close()
-        raise
-    return connection
-
-
-def _try(address: Address, connect: Callable[[], socket.socket]) -> socket.socket:
-    try:
-        return connect()
-    except OSError as error:
-        raise no_connection(address, error) from None
-    except UnicodeError:
-        raise ConnectError("not a host name") from None
-
-
-def no_connection(address: Address, error: OSError) -> ConnectError:
-    """Return an error of connecting as ours, with the way out of the commonest one."""
-    hint = None
-    if isinstance(error, ConnectionRefusedError):
-        hint = f"nothing listens on {address}: is rexec-server running, with --listen where others reach it?"
-    found = ConnectError(words(error), hint=hint)
-    found.is_refused = isinstance(error, ConnectionRefusedError | FileNotFoundError)
-    return found
-
-
-def words(error: OSError) -> str:
-    """Return an operating system's error in words."""
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    if isinstance(error, ssl.SSLError):
-        return reason(error)
-    if error.errno is not None and not isinstance(error, socket.gaierror):
-        return os.strerror(error.errno).lower()
-    return (error.strerror or str(error)).lower()

@@ -15,7 +15,7 @@ from rexec.limits import KEEPALIVE_TIMEOUT, KIB, TLS_RECORDS, WRITE_HIGH_WATER
 from rexec.transport.heap import keep_freed
 
 if TYPE_CHECKING:
-    from rexec.transport.tls import TlsLayer
+    from rexec.transport.secure import TlsLayer
 
 _NOWHERE = memoryview(bytearray())
 FLOOD = 4 * WRITE_HIGH_WATER  # bytes of answers a peer may leave unread before we read no more of it

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from rexec.errors import ConnectError
-from rexec.transport.dial import no_connection, words
+from rexec.transport.approach import no_connection, words
 from rexec.transport.link import Buffers, Link
 from rexec.transport.passage import open_passage
-from rexec.transport.tls import TlsLayer, client_context
+from rexec.transport.secure import TlsLayer, client_context
 
 if TYPE_CHECKING:
     from rexec.transport.address import Address
@@ -47,7 +47,7 @@ def _carried(via: Via) -> socket.socket:
     plain, passage = open_passage(via)
     passage.leave()
     plain.setblocking(False)
-    return plain
+    return socket.socket(fileno=plain.detach())
 
 
 async def _connect(address: Address) -> socket.socket:

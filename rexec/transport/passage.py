@@ -6,15 +6,17 @@ process group of its own, so that a Ctrl-C reaches the far command and not the w
 
 from __future__ import annotations
 
+import _socket
 import os
-import signal
-import socket
 
 from rexec.errors import ConnectError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Sequence
+else:
+    import _signal as signal  # without enums
 
 _PATIENCE = 2.0  # seconds that the program has to end after we have
 _SPOKEN = (126, 127, 255)  # exit codes of a client of ours, which has said why
@@ -89,9 +91,9 @@ def _ended(pid: int, patience: float, number: int) -> int | None:
     return os.waitpid(pid, 0)[1]
 
 
-def open_passage(via: Via) -> tuple[socket.socket, Passage]:
+def open_passage(via: Via) -> tuple[_socket.socket, Passage]:
     """Start the program; return our end of its streams. Raises `ConnectError`."""
-    ours, theirs = socket.socketpair()
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     number = theirs.fileno()
     streams = ((number, 0), (number, 1), (via.stderr, 2))
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rexec.auth.private import PrivateKey, generate
 from rexec.server.certificate import self_signed
-from rexec.transport.tls import TlsLayer, client_context, server_context
+from rexec.transport.secure import TlsLayer, client_context
+from rexec.transport.tls import server_context
 
 
 def server_layer(key: PrivateKey | None = None) -> TlsLayer:

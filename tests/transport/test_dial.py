@@ -10,7 +10,7 @@ import pytest
 
 from rexec.errors import ConnectionLost
 from rexec.transport.dial import Wire
-from rexec.transport.tls import TlsLayer
+from rexec.transport.secure import TlsLayer
 from tests.transport.pairs import pair
 
 BULK = os.urandom(1_500_000)

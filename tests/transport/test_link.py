@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 
 from rexec.errors import RemoteProtocolError
 from rexec.transport.link import FLOOD, Buffers, Link, mapped
-from rexec.transport.tls import TlsLayer
+from rexec.transport.secure import TlsLayer
 from tests.transport.pairs import client_layer, server_layer
 
 

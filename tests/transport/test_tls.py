@@ -10,7 +10,8 @@ from rexec.auth.der import spki_of
 from rexec.auth.private import generate
 from rexec.errors import ConfigError, RemoteProtocolError
 from rexec.server.certificate import self_signed
-from rexec.transport.tls import ALPN, TlsLayer, client_context, reason, server_context
+from rexec.transport.secure import ALPN, TlsLayer, client_context, reason
+from rexec.transport.tls import server_context
 from tests.transport.pairs import client_layer, drain, pair, server_layer, shake
 
 
