@@ -1,5 +1,5 @@
 # Everything a person or a machine does to this project. `make` alone says what there is.
-# The virtual environment is the project's own; it is filled again when pyproject.toml changes.
+# The virtual environment is the project's own; it is filled again when pyproject.toml or a program in bin/ changes.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -8,6 +8,7 @@ BASE   := $(VENV)/.stamp-base
 DEV    := $(VENV)/.stamp-dev
 FUZZ   := $(VENV)/.stamp-fuzz
 BENCH  := $(VENV)/.stamp-bench
+SCRIPTS := $(wildcard bin/rexec*)
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 # the scripts that an older pip writes import re, which costs every start of a client 3 ms
@@ -46,25 +47,25 @@ help:  ## say what there is
 venv: $(BASE)  ## make .venv and install rexec into it
 	@echo "installed: $(BIN)/rexec, $(BIN)/rexec-ssh, $(BIN)/rexec-cp, $(BIN)/rexec-server, $(BIN)/rexec-keygen, $(BIN)/rexec-audit"
 
-$(BASE): pyproject.toml
+$(BASE): pyproject.toml $(SCRIPTS)
 	$(need_python)
 	@$(make_venv)
 	@$(PIP) install -e .
 	@touch $@
 
-$(DEV): pyproject.toml
+$(DEV): pyproject.toml $(SCRIPTS)
 	$(need_python)
 	@$(make_venv)
 	@$(PIP) install -e '.[test,check]'
 	@touch $(BASE) $@
 
-$(FUZZ): pyproject.toml
+$(FUZZ): pyproject.toml $(SCRIPTS)
 	$(need_python)
 	@$(make_venv)
 	@$(PIP) install -e '.[test,check,fuzz]'
 	@touch $(BASE) $(DEV) $@
 
-$(BENCH): pyproject.toml
+$(BENCH): pyproject.toml $(SCRIPTS)
 	$(need_python)
 	@$(make_venv)
 	@$(PIP) install -e '.[bench]' || $(PIP) install -e . # without a peer

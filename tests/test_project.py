@@ -16,6 +16,8 @@ from rexec.policy.source import Source
 from tests.tree import ROOT, project_files, text_of
 
 PYPROJECT = tomllib.loads(text_of(ROOT / "pyproject.toml"))
+PROGRAMS = {*PYPROJECT["project"]["scripts"]}
+PROGRAMS |= {path.rpartition("/")[2] for path in PYPROJECT["tool"]["setuptools"]["script-files"]}
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", text_of(ROOT / "Makefile"), re.M))
 PAGES = [pytest.param(path, id=path.name) for path in project_files() if path.suffix == ".md"]
 HABITUAL = {"cd", "echo", "export", "git", "pip", "pkill", "printf", "ssh-keygen", "sudo"}
@@ -111,7 +113,7 @@ def assert_exists(words: list[str]) -> None:
     if words[:1] == ["make"]:
         assert set(words[1:]) <= TARGETS, words
     elif words and words[0].startswith("rexec"):
-        assert words[0] in PYPROJECT["project"]["scripts"], words
+        assert words[0] in PROGRAMS, words
     elif words:
         assert words[0] in HABITUAL or words[0] in {"sort", "head", "wc"}, words
 

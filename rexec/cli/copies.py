@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rexec.cli.oneshot import target_of
+from rexec.cli.destination import target_of
 from rexec.cli.persons import ask_passphrase, ask_trust, has_terminal
 from rexec.cli.progress import Progress, Told
 from rexec.client import copying, errand

@@ -7,6 +7,7 @@ here and not by click, whose import takes longer than the whole command may (doc
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -23,6 +24,7 @@ PROGRAM = "rexec"
 
 def main() -> NoReturn:
     """Run the command line and exit with the code that cli.md promises."""
+    gc.disable()  # until a command runs: what is imported and made before is no garbage
     open_streams()
     try:
         code = run(sys.argv[1:])
@@ -68,7 +70,13 @@ def run(arguments: list[str]) -> int:
     if not line.command and not line.lists:
         from rexec.cli import prompt
 
+        gc.enable()
         return prompt.run(line)
+    from rexec.cli.destination import check, set_out, target_of
+
+    line.target = target_of(line)
+    check(line, line.target)
+    set_out(line.target)
     from rexec.cli.oneshot import OneShot
 
     return OneShot(line).run()

@@ -1,19 +1,21 @@
-"""One command from a command line: connect, run, forward signals, end with the right code."""
+"""One command from a command line: connect, run, forward signals, end with the right code.
+
+What is needed only once the server has answered is imported where it is used: the server judges meanwhile.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 
 from rexec import files
+from rexec.cli.destination import check, target_of
 from rexec.cli.output import report, say
 from rexec.cli.persons import ask_passphrase, ask_trust, has_terminal
 from rexec.cli.signals import RESIZED, Signals, die_by
-from rexec.client.command import Command, signal_number
-from rexec.client.config import Wishes, directory, load_config, resolve, variables
+from rexec.client.config import directory, variables
 from rexec.client.connect import connect
 from rexec.client.identity import no_passphrase, signers
-from rexec.client.result import Result
-from rexec.client.streams import FdSink, FdSource, MemorySink
 from rexec.errors import LocalProtocolError, RexecError, UsageError
 from rexec.limits import EXEC_MAX
 from rexec.protocol import frames as f
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
     from rexec.cli.options import Line
     from rexec.cli.terminal import Attached
+    from rexec.client.command import Command
     from rexec.client.config import Target
+    from rexec.client.result import Result
     from rexec.client.session import Session
     from rexec.client.streams import Sink, Source
 
@@ -44,8 +48,8 @@ class OneShot:
         self.target = target_of(line)
         self.words = tuple(os.fsencode(word) for word in line.command)
         self.offered: tuple[tuple[bytes, bytes], ...] = ()  # variables that a rule may take or leave
-        self.status_fd = _status_fd(line)
-        _be_free(line.receipt)
+        check(line, self.target)
+        self.status_fd = line.status_fd
         self.session: Session | None = None  # one that is there may be given
         self.command: Command | None = None
         self.signals = Signals()
@@ -67,6 +71,9 @@ class OneShot:
 
             self.session.close()
             die_by(signal.SIGPIPE)
+        from rexec.client.command import signal_number
+        from rexec.client.result import Result
+
         result = command.result()
         if self.terminal is not None and self.terminal.ended:
             result = Result("lost", 255, error="session ended by ~.")
@@ -93,6 +100,8 @@ class OneShot:
             self._catch(self.session)
             assert isinstance(exec_, f.Exec)
             self.command = command = self.session.start(exec_, self._source(), *self._sinks())
+        gc.freeze()  # what is here stays
+        gc.enable()
         session = self.session
         self._follow(session, command)
         confirmed = self._confirmed(session, command)
@@ -104,13 +113,19 @@ class OneShot:
 
     def _connected(self, exec_: f.Exec | f.Query) -> tuple[Session, Command]:
         """Connect, with the command right behind the proof."""
-
-        session = connect_to(self.target, self._say, exec_, self._tell)
+        session = connect_to(self.target, self._say, exec_, self._tell, self._make_ready)
         self._chat(f"{self.target.name}: authenticated as {session.user}")
-        self.command = command = Command(1, self._source(), *self._sinks())
+        assert self.command is not None
         self._catch(session)  # first: whoever sees output may send a signal
-        session.adopt(command)
-        return session, command
+        session.adopt(self.command)
+        return session, self.command
+
+    def _make_ready(self) -> None:
+        """Import and make what takes the output, while the server judges us and the command."""
+        if self.command is None:
+            from rexec.client.command import Command
+
+            self.command = Command(1, self._source(), *self._sinks())
 
     def _catch(self, session: Session) -> None:
         self.signals.catch(*([RESIZED] if self.terminal is not None and self.terminal.is_local else []))
@@ -170,9 +185,13 @@ class OneShot:
     def _source(self) -> Source | None:
         if self.line.no_stdin or self.line.lists or self.line.explain:
             return None
+        from rexec.client.streams import FdSource
+
         return FdSource(0) if self.terminal is None else self.terminal.source()
 
     def _sinks(self) -> tuple[Sink, Sink]:
+        from rexec.client.streams import FdSink, MemorySink
+
         if self.line.json or self.line.lists or self.line.explain:
             return MemorySink(), MemorySink()
         return FdSink(1) if self.terminal is None else self.terminal.sink(), FdSink(2)
@@ -203,6 +222,8 @@ class OneShot:
         return result
 
     def _failed(self, error: RexecError) -> int:
+        from rexec.client.result import Result
+
         result = Result(error.state, error.exit_code, error=str(error))
         self._write_status(result)
         if self.line.json:
@@ -269,34 +290,6 @@ class OneShot:
             self._say(text)
 
 
-def target_of(line: Line) -> Target:
-    """Return where a command line leads, with what the configuration says besides."""
-    if line.target is not None:
-        return line.target
-    home = files.home(line.home, os.environ)
-    config = load_config(home, line.config)
-    wishes = Wishes(home)
-    for name in (
-        "port",
-        "user",
-        "identity",
-        "env",
-        "cwd",
-        "timeout",
-        "no_tls",
-        "accept_new",
-        "connect_timeout",
-        "no_resume",
-        "resume_for",
-    ):
-        setattr(wishes, name, getattr(line, name))
-    line.keep_going = line.keep_going or bool(config.client.get("keep_going"))
-    line.json = line.json or bool(config.client.get("json"))
-    line.quiet = line.quiet or int(config.client.get("quiet", False))
-    line.verbose = line.verbose or int(config.client.get("verbose", False))
-    return resolve(line.host or "", wishes, config)
-
-
 def carried(frame: f.Exec | f.Query) -> f.Exec | f.Query:
     """Return a frame that the protocol can carry, before anything is sent; raises `UsageError`."""
     try:
@@ -324,27 +317,19 @@ def _terminal(line: Line) -> Attached | None:
     return Attached(0 if is_local else None, os.environ)
 
 
-def _status_fd(line: Line) -> int | None:
-    if line.status_fd is None:
-        return None
-    try:
-        os.fstat(line.status_fd)
-    except OSError:
-        raise UsageError(f"--status-fd {line.status_fd}: not an open descriptor") from None
-    return line.status_fd
-
-
 def connect_to(
     target: Target,
     say: Callable[[str], None],
     first: f.Exec | f.Query | None = None,
     told: Callable[[str, bool], None] = lambda text, is_good: None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Session:
     """Return a session; the person at our terminal is asked what has to be asked. Raises `RexecError`."""
     asks = may_ask(target)
     passphrase = ask_passphrase if asks else no_passphrase
     keys = signers(target.home, target.identities, os.environ, passphrase)
-    return connect(target, keys, ask=ask_trust if asks else None, say=say, told=told, first=first)
+    ask = ask_trust if asks else None
+    return connect(target, keys, ask=ask, say=say, told=told, first=first, meanwhile=meanwhile)
 
 
 def reason_of(name: str, result: Result) -> str:
@@ -366,14 +351,3 @@ def _write_all(descriptor: int, data: bytes, name: str) -> None:
         pass  # who asked for it does not read it
     except OSError as error:
         raise RexecError(f"{name}: {os.strerror(error.errno or 0).lower()}") from None
-
-
-def _be_free(receipt: str | None) -> None:
-    """Refuse a place where no receipt could be kept, before anything is started."""
-    if receipt is None:
-        return
-    if files.stamp(receipt) is not None:
-        raise UsageError(f"--receipt {receipt}: already exists, and is never overwritten")
-    folder = os.path.dirname(receipt) or "."
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"--receipt {receipt}: {folder} is no directory that you may write")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from rexec import files
-from rexec.auth.names import is_user_name
 from rexec.errors import ConfigError, UsageError
 from rexec.limits import (
     CONFIG_MAX,
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rexec.transport.address import Address
+    from rexec.transport.approach import Approach
     from rexec.transport.passage import Via
 
 _CLIENT: dict[str, tuple[type, ...]] = {
@@ -186,7 +186,7 @@ class Target:
     """Where to connect and as whom; `name` is what was typed, for messages."""
 
     __slots__ = (
-        "accept_new", "address", "asks", "connect_timeout", "cwd", "env", "home", "how_to_accept",
+        "accept_new", "address", "approach", "asks", "connect_timeout", "cwd", "env", "home", "how_to_accept",
         "identities", "keepalive", "known_hosts", "name", "resume_for", "silence", "timeout", "tls", "user",
         "via",
     )  # fmt: skip
@@ -210,6 +210,7 @@ class Target:
         self.silence: float = KEEPALIVE_TIMEOUT
         self.resume_for: float = RESUME_SILENCE  # seconds to come back in; 0: a lost connection is lost
         self.via: Via | None = None  # a program that carries the connection
+        self.approach: Approach | None = None  # a connection that was begun already
 
 
 def resolve(text: str, wishes: Wishes, config: Config) -> Target:
@@ -283,7 +284,11 @@ def directory(target: Target) -> bytes | None:
 
 
 def _user(name: str) -> str:
-    if name and not is_user_name(name):
+    if not name:
+        return ""
+    from rexec.auth.names import is_user_name
+
+    if not is_user_name(name):
         raise UsageError(f"{name!a} is not a user name")
     return name
 

@@ -6,10 +6,9 @@ import time
 
 from rexec.client.attempts import Attempts
 from rexec.client.greeting import Ends, Greeting, Terms, named
-from rexec.client.session import Session
 from rexec.errors import ConnectError, ConnectionLost, RexecError
-from rexec.transport.approach import words
-from rexec.transport.dial import dial
+from rexec.transport.approach import Approach, words
+from rexec.transport.dial import arrive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from rexec.client.config import Target
     from rexec.client.identity import Signer
+    from rexec.client.session import Session
     from rexec.client.trust import Ask
     from rexec.protocol import frames as f
     from rexec.protocol.connection import Connection
@@ -31,9 +31,11 @@ def connect(
     say: Callable[[str], None] = lambda text: None,
     told: Callable[[str, bool], None] = lambda text, is_good: None,
     first: f.Exec | f.Query | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Session:
     """Return a session; `first` goes out with each proof, on channel 1, for a command that is adopted then.
 
+    `meanwhile` is called while the server judges a proof: for what is needed once it said yes.
     A connection that is lost before the welcome is made again: who is there by then knows the command by its
     id. Raises `ConnectError`, `TrustError`, `AuthError`, and what reading keys may raise.
     """
@@ -42,6 +44,7 @@ def connect(
         return b"" if first is None else connection.send(first, 1)
 
     way = _Way(target, signers, Terms(ask, say, along), told)
+    way.meanwhile = meanwhile
     try:
         session = way.session() or _again(way)
         session.begin(first)
@@ -55,6 +58,8 @@ def connect(
 class _Way(Attempts):
     """One attempt to connect, and those that follow where it is lost."""
 
+    meanwhile: Callable[[], None]
+
     def session(self) -> Session | None:
         """Return a session, or None where a connection was there and broke."""
         try:
@@ -66,16 +71,38 @@ class _Way(Attempts):
     def _session(self) -> Session:
         target = self.target
         deadline = time.monotonic() + target.connect_timeout
-        wire = dial(target.address, timeout=target.connect_timeout, tls=target.tls, via=target.via)
+        begun, target.approach = target.approach, None
+        way = begun or Approach(target.address, target.connect_timeout, target.via)
+        wire = arrive(way, tls=target.tls)
         try:
             greeting = self.begin(ends_of(target, wire))
-            session = Session(wire, greeting.connection, _greet(greeting, wire, deadline))
+            user = self._greet(greeting, wire, deadline)
+            from rexec.client.session import Session
+
+            session = Session(wire, greeting.connection, user)
         except BaseException:
             wire.close()
             raise
         session.greeting = greeting
         session.keepalive, session.silence = target.keepalive, target.silence
         return session
+
+    def _greet(self, greeting: Greeting, wire: Wire, deadline: float) -> str:
+        """Send and receive until the server welcomes us; each proof has its time from when it is made."""
+        steps = greeting.steps()
+        while True:
+            try:
+                data = next(steps)
+            except StopIteration as end:
+                return str(end.value)
+            if data:
+                deadline = time.monotonic() + self.target.connect_timeout
+                wire.put(data, self.target.connect_timeout)
+                import rexec.client.session  # noqa: F401  # it is read while the server judges
+
+                self.meanwhile()
+            else:
+                greeting.take(_receive(greeting, wire, deadline))
 
 
 def _again(way: _Way) -> Session:
@@ -99,21 +126,6 @@ def ends_of(target: Target, wire: Wire) -> Ends:
     """Return what a greeting has to know of the wire."""
     uid = wire.peer_uid() if target.address.path else None
     return Ends(wire.certificate(), wire.binding, wire.names()[1], uid)
-
-
-def _greet(greeting: Greeting, wire: Wire, deadline: float) -> str:
-    """Send and receive until the server welcomes us; each proof has its time from when it is made."""
-    steps = greeting.steps()
-    while True:
-        try:
-            data = next(steps)
-        except StopIteration as end:
-            return str(end.value)
-        if data:
-            deadline = time.monotonic() + greeting.target.connect_timeout
-            wire.put(data, greeting.target.connect_timeout)
-        else:
-            greeting.take(_receive(greeting, wire, deadline))
 
 
 def _receive(greeting: Greeting, wire: Wire, deadline: float) -> memoryview | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from rexec import files
-from rexec.auth import known
 from rexec.auth.keys import parse_public_line
 from rexec.errors import ConfigError, RexecError, TrustError
 from rexec.limits import KEY_FILE_MAX, KEY_LIST_MAX
@@ -14,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rexec.auth import known
     from rexec.auth.keys import PublicKey
     from rexec.client.config import Target
 
@@ -24,6 +24,8 @@ def check_server(target: Target, key: PublicKey, ask: Ask | None, say: Callable[
     """Return if the key is the server's; raises `TrustError`. `ask` is None where nobody can be asked."""
     if target.address.is_local and _is_own(target.home, key):
         return
+    from rexec.auth import known  # after the server of the same user, who needs none of it
+
     path = target.known_hosts or os.path.join(target.home, "known_hosts")
     address = target.address
     host, port = (str(address), None) if address.path else (address.host, address.port)

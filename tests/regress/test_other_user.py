@@ -131,7 +131,8 @@ def installed() -> Iterator[Installed]:
         place, checkout = Path(name), Path(__file__).parents[2]
         place.chmod(0o755)
         subprocess.run(["/usr/bin/python3", "-m", "venv", str(place / "venv")], check=True)
-        shutil.copytree(checkout / "rexec", place / "source" / "rexec")
+        for folder in ("rexec", "bin"):
+            shutil.copytree(checkout / folder, place / "source" / folder)
         for file in ("pyproject.toml", "README.md"):
             shutil.copy(checkout / file, place / "source")
         words = [str(place / "venv/bin/pip"), "--disable-pip-version-check", "install", str(place / "source")]

@@ -11,7 +11,8 @@ import select
 import signal
 from typing import TYPE_CHECKING
 
-from rexec.cli.oneshot import carried, target_of
+from rexec.cli.destination import target_of
+from rexec.cli.oneshot import carried
 from rexec.cli.output import say
 from rexec.cli.persons import ask_passphrase
 from rexec.cli.prompt import words

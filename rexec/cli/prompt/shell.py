@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from prompt_toolkit.formatted_text import FormattedText
 
 from rexec.cli.confirmation import question
+from rexec.cli.destination import target_of
 from rexec.cli.guardian import Guardian
-from rexec.cli.oneshot import target_of
 from rexec.cli.persons import TRUST_ANSWERS
 from rexec.cli.prompt import own
 from rexec.cli.prompt import words as w

@@ -7,6 +7,7 @@ Options are parsed and a master is looked for before anything is imported that a
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -31,6 +32,7 @@ def carry() -> NoReturn:
 
 def main(*, carries: bool = False) -> NoReturn:
     """Run the command line and exit with a code as ssh's."""
+    gc.disable()  # until a command runs: what is imported and made before is no garbage
     _occupy()
     settings: Settings | None = None
     try:
@@ -94,10 +96,20 @@ def run(settings: Settings) -> int:
 
         code = opening.run(settings, path)
     if code is None:
-        from rexec.cli.ssh import direct
-
-        code = direct.run(settings)
+        code = _connect(settings)
     return code
+
+
+def _connect(settings: Settings) -> int:
+    """Run the command on a connection of its own; return the exit code."""
+    if settings.text:
+        from rexec.cli.destination import set_out
+        from rexec.cli.ssh.destination import target_of
+
+        set_out(target_of(settings))
+    from rexec.cli.ssh import direct
+
+    return direct.run(settings)
 
 
 def warn(settings: Settings) -> None:

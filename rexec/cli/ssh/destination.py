@@ -24,6 +24,12 @@ OURSELVES = "from rexec.cli.ssh import carry; carry()"
 
 def target_of(settings: Settings) -> Target:
     """Return where the settings lead. Raises `UsageError`."""
+    if settings.target is None:
+        settings.target = _target_of(settings)
+    return settings.target
+
+
+def _target_of(settings: Settings) -> Target:
     assert settings.host is not None
     home = files.home(None, os.environ)
     wishes = Wishes(home)

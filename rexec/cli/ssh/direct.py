@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from rexec.cli.oneshot import OneShot
@@ -60,6 +61,7 @@ def run(settings: Settings) -> int:
         )
     from rexec.cli import prompt
 
+    gc.enable()
     return prompt.run(line)
 
 

@@ -6,6 +6,7 @@ which then hands its own command over as any other guest does.
 
 from __future__ import annotations
 
+import gc
 import os
 
 from rexec.cli.oneshot import connect_to
@@ -91,6 +92,8 @@ def _leave_master(settings: Settings, session: Session, listener: Listener) -> L
 
 
 def _be_master(settings: Settings, session: Session, listener: Listener, first: Line) -> None:
+    gc.freeze()  # what is here stays
+    gc.enable()
     os.setsid()
     os.chdir("/")
     _keep_only(session.wire.fileno(), listener.fileno(), first.fileno())

@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
 
+    from rexec.client.config import Target
+
     T = TypeVar("T")
 
 
@@ -49,6 +51,7 @@ class Settings:
         self.control: str | None = None  # check, exit or stop
         self.no_command = False  # -N, which only a master may be told
         self.background = False  # -f, likewise
+        self.target: Target | None = None  # where all this leads, once it is known
         # words
         self.quiet: bool | None = None  # nothing of our own
         self.terse = False  # nothing but errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from rexec.cli.guest import Guest
@@ -77,6 +78,8 @@ def visit(settings: Settings, line: Line) -> int | None:
         if not settings.quiet:
             say(PROGRAM, text, "\r\n" if is_raw else "\n")
 
+    gc.freeze()  # what is here stays
+    gc.enable()
     guest = Guest(line, request_of(settings, target, attached), attached, notice)
     end = guest.run()
     line.close()
