@@ -148,7 +148,7 @@ class Free(Plain):
 
 
 FREE = Free()
-_START: Mapping[int, int] = {1: 0}  # before the first argument
+START: Mapping[int, int] = {1: 0}  # before the first argument
 
 
 class Miss(NamedTuple):
@@ -181,7 +181,7 @@ def match(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") ->
     """Match the arguments ``words[1:]``; give what each pattern took, None unless they take exactly all."""
     if _are_too_many(patterns, words):
         return None
-    reached: Mapping[int, int] = _START
+    reached: Mapping[int, int] = START
     steps = []
     for pattern in patterns:
         reached = pattern.ends(words, reached, base)
@@ -203,7 +203,7 @@ def wants(patterns: Sequence[Pattern], words: Sequence[str], base: str) -> Itera
     """Give all the places at which one of the patterns would take an argument, those in vain included."""
     if _are_too_many(patterns, words):
         return
-    reached: Mapping[int, int] = _START
+    reached: Mapping[int, int] = START
     for pattern in patterns:
         if not reached:
             return
@@ -215,7 +215,7 @@ def reach(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") ->
     """Give the last index up to which the patterns take the words, for a quick comparison of rules."""
     if _are_too_many(patterns, words):
         return len(words)
-    reached: Mapping[int, int] = _START
+    reached: Mapping[int, int] = START
     at = 1
     for pattern in patterns:
         reached = pattern.ends(words, reached, base)
@@ -225,11 +225,17 @@ def reach(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") ->
     return at
 
 
+def position_behind(pattern: Pattern, words: Sequence[str], starts: Collection[int], base: str) -> int:
+    """Give the last place at which a pattern that starts at some would take another argument, or 0."""
+    wanted = (want for want in pattern.wants(words, starts, base) if not _is_added(want, words))
+    return max((want.position for want in wanted), default=0)
+
+
 def miss(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") -> Miss:
     """Say where words that do not match leave the patterns: the furthest place where others were wanted."""
     if _are_too_many(patterns, words):
         return Miss(len(words) + 1, "")
-    starts, reached = _START, _START
+    starts, reached = START, START
     tried: list[Pattern] = []
     for pattern in patterns:
         tried.append(pattern)

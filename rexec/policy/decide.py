@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from rexec.limits import TIMEOUT_MAX
 from rexec.policy import environment, paths
-from rexec.policy.arguments import Dashes, Literal, match, miss, reach
+from rexec.policy.arguments import Dashes, Literal, match, miss
 from rexec.policy.captures import HIDDEN, argv_of, checks_of, fence_of, hidden, logged_of, values_of
 from rexec.policy.circumstances import is_bound, outside
 from rexec.policy.forms import KILL, SHELL, form_of, needs_shell, seen_by, settled
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rexec.policy.arguments import Span
     from rexec.policy.request import Job
     from rexec.policy.rules import Decision, Policy
+    from rexec.policy.trees import Short, Tree
 
 
 _NEAR_MAX = 32  # rules that are looked at closely for a denial
@@ -42,19 +43,17 @@ def decide(policy: Policy, request: Request) -> Decision:
         return Deny(flaw, logged=without_secrets(policy, request))
     if request.job is not None:
         return _judge_job(policy, request, request.job)
-    missed: list[Rule] = []
-    absent: list[Deny] = []
-    for rule in candidates(policy, request):
+    absent: Deny | None = None
+    for rule in _takers(policy, request):
         seen = seen_by(rule, request)
         spans = match(rule.patterns, seen.words, base_of(policy, rule, seen))
         if spans is None:
-            missed.append(rule)
             continue
         reason = outside(rule.grant, seen)
         if reason is None:
             return _judge(policy, rule, seen, spans)
-        absent.append(_denied(rule, seen, spans, reason))
-    return absent[0] if absent else _nearest(policy, request, missed)
+        absent = absent or _denied(rule, seen, spans, reason)
+    return absent or _nearest(policy, request)
 
 
 def candidates(policy: Policy, request: Request) -> Iterator[Rule]:
@@ -65,6 +64,23 @@ def candidates(policy: Policy, request: Request) -> Iterator[Rule]:
         wanted = (request.words[0], SHELL) if request.words else (SHELL,)
         rules = tuple(rule for rule in policy.rules if rule.command in wanted)
     return (rule for rule in rules if rule.is_for(request.user, groups))
+
+
+def _trees(policy: Policy, request: Request) -> list[Tree]:
+    """Give the trees in which all the candidates are."""
+    groups = policy.groups_of(request.user, request.groups)
+    words = request.words[:1] if request.line is None else (*request.words[:1], SHELL)
+    return [tree for word in words for tree in policy.trees.of(word, request.user, groups)]
+
+
+def _takers(policy: Policy, request: Request) -> Iterator[Rule]:
+    """Give the candidates that may take the words, in their order: those left out do not."""
+    found: list[tuple[int, Rule]] = []
+    for tree in _trees(policy, request):
+        seen = seen_by(tree.first, request)
+        found += tree.takers(seen.words, base_of(policy, tree.first, seen))
+    found.sort()  # by their number, of which there are no two
+    return (rule for _, rule in found)
 
 
 def possible(policy: Policy, request: Request) -> Iterator[Decision]:
@@ -102,13 +118,14 @@ def without_secrets(policy: Policy, request: Request) -> tuple[str, ...]:
         return ()
     if request.words[0] == SHELL:
         return string_shown(policy, " ".join(request.words[1:]))
-    rules = policy.index.get(request.words[0], ())
-    return hidden(rules, request.words, candidates(policy, request))
+    if request.words[0] not in policy.secretive:
+        return request.words
+    return hidden(policy.index[request.words[0]], request.words, candidates(policy, request))
 
 
 def string_shown(policy: Policy, text: str) -> tuple[str, ...]:
     """Give a string of which nobody knows the words: whole, unless it may be about a rule that hides some."""
-    secret = any(rule.grant.redact and rule.command in text for rule in policy.rules)
+    secret = any(word in text for word in policy.secretive)
     return (SHELL, HIDDEN) if secret else (SHELL, text)
 
 
@@ -151,7 +168,7 @@ def _denied(rule: Rule, request: Request, spans: list[Span], reason: str) -> Den
 
 def _permit(policy: Policy, rule: Rule, path: str, request: Request, spans: list[Span]) -> Permit:
     grant, words = rule.grant, request.words
-    asked = None if request.cwd is None else paths.joined(_home(policy, rule), request.cwd)
+    asked = None if request.cwd is None else paths.joined(policy.home_of(rule), request.cwd)
     limits = [limit for limit in (grant.timeout, request.timeout) if limit is not None]
     return Permit(
         rule=rule,
@@ -159,7 +176,7 @@ def _permit(policy: Policy, rule: Rule, path: str, request: Request, spans: list
         path=path,
         argv=(*argv_of(rule, words, spans), *request.options),
         env=environment.child_environment(policy, rule, request),
-        cwd=_home(policy, rule) if asked is None else asked,
+        cwd=policy.home_of(rule) if asked is None else asked,
         cwd_root=grant.cwd_ask if asked is not None and grant.cwd_ask != "/" else None,
         timeout=min(TIMEOUT_MAX, *limits) if limits else None,
         pty=request.pty,
@@ -219,13 +236,9 @@ def _judge_job(policy: Policy, request: Request, job: Job) -> Decision:
     )
 
 
-def _home(policy: Policy, rule: Rule) -> str:
-    return policy.account_of(rule).home if rule.grant.cwd is None else rule.grant.cwd
-
-
 def base_of(policy: Policy, rule: Rule, request: Request) -> str:
     """Give the directory that relative arguments are seen from: the command's, where it can have it."""
-    home = _home(policy, rule)
+    home = policy.home_of(rule)
     if request.cwd is None or rule.grant.cwd_ask is None:
         return home
     return paths.joined(home, request.cwd) or home
@@ -264,7 +277,7 @@ def _judge_directory(policy: Policy, rule: Rule, request: Request) -> str | None
     root = rule.grant.cwd_ask
     if root is None:
         return "does not let the client choose the directory"
-    path = paths.joined(_home(policy, rule), request.cwd)
+    path = paths.joined(policy.home_of(rule), request.cwd)
     if path is None:
         return f"takes no directory {quoted(request.cwd)}"
     return (
@@ -298,19 +311,29 @@ def _asked(words: tuple[str, ...]) -> str:
     return f'"{show(words)}":'
 
 
-def _nearest(policy: Policy, request: Request, missed: list[Rule]) -> Deny:
+def _nearest(policy: Policy, request: Request) -> Deny:
     words = without_secrets(policy, request)
-    if not missed:
+    trees = _trees(policy, request)
+    if not trees:
         shell = needs_shell(request)
         return _no_shell(policy, words, shell) if shell else _unknown(policy, request, words)
-    seen = [(rule, base_of(policy, rule, request)) for rule in missed]
-    if len(seen) > _NEAR_MAX:
-        seen.sort(key=lambda pair: -reach(pair[0].patterns, request.words, pair[1]))
-        del seen[_NEAR_MAX:]
-    found = [(miss(rule.patterns, request.words, base), rule) for rule, base in seen]
-    nearest, rule = max(found, key=lambda pair: pair[0].position)
-    text = f"{_asked(words)} {rule.label} allows {allowed_by(rule)} ({nearest.said(words)})"
-    return Deny(text, rule.label, logged=words)
+    short = _shortest(policy, request, trees)
+    nearest = miss(short.rule.patterns, request.words, short.base)
+    text = f"{_asked(words)} {short.rule.label} allows {allowed_by(short.rule)} ({nearest.said(words)})"
+    return Deny(text, short.rule.label, logged=words)
+
+
+def _shortest(policy: Policy, request: Request, trees: list[Tree]) -> Short:
+    """Find the rule that the words leave last; where there are many, among those that take most of them."""
+    found: list[Short] = []
+    for tree in trees:
+        found += tree.shorts(request.words, base_of(policy, tree.first, request), _NEAR_MAX)
+    if sum(len(tree.root.placed) for tree in trees) > _NEAR_MAX:
+        found.sort(key=lambda short: (-short.reach, short.number))
+        del found[_NEAR_MAX:]
+    else:
+        found.sort(key=lambda short: short.number)
+    return found[0] if len(found) == 1 else max(found, key=lambda short: short.left(request.words))
 
 
 def allowed_by(rule: Rule) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from rexec.policy.forms import COPIES, JOBS, SHELL, SHELL_PATH
 from rexec.policy.grant import NO_FENCE, PLAIN, Fence, Grant
 from rexec.policy.neighbours import Neighbours
+from rexec.policy.trees import Trees
 from rexec.policy.who import EVERYONE
 
 TYPE_CHECKING = False
@@ -99,23 +100,37 @@ class Policy:
     index: Mapping[str, tuple[Rule, ...]] = field(init=False, repr=False, compare=False)
     memberships: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
     neighbours: Neighbours = field(init=False, repr=False, compare=False)  # of the command words
+    trees: Trees = field(init=False, repr=False, compare=False)
+    secretive: frozenset[str] = field(init=False, repr=False, compare=False)  # words of rules that redact
 
     def __post_init__(self) -> None:
         """Index rules by command word and groups by user, so that a decision takes microseconds."""
-        index: dict[str, list[Rule]] = {}
-        for rule in self.rules:
-            index.setdefault(rule.command, []).append(rule)
+        index: dict[str, list[int]] = {}
+        for number, rule in enumerate(self.rules):
+            index.setdefault(rule.command, []).append(number)
         memberships: dict[str, set[str]] = {}
         for group, users in self.groups.items():
             for user in users:
                 memberships.setdefault(user, set()).add(group)
-        object.__setattr__(self, "index", {word: tuple(rules) for word, rules in index.items()})
+        object.__setattr__(
+            self,
+            "index",
+            {word: tuple(map(self.rules.__getitem__, numbers)) for word, numbers in index.items()},
+        )
+        object.__setattr__(self, "trees", Trees(self, index))
+        object.__setattr__(
+            self, "secretive", frozenset(rule.command for rule in self.rules if rule.grant.redact)
+        )
         object.__setattr__(self, "neighbours", Neighbours(index))
         object.__setattr__(self, "memberships", {user: frozenset(of) for user, of in memberships.items()})
 
     def account_of(self, rule: Rule) -> Account:
         """Name the account that runs the commands of a rule."""
         return self.account if rule.grant.run_as is None else rule.grant.run_as
+
+    def home_of(self, rule: Rule) -> str:
+        """Give the directory of a rule's commands where the client asks for none."""
+        return self.account_of(rule).home if rule.grant.cwd is None else rule.grant.cwd
 
     def groups_of(self, user: str, own: frozenset[str] = frozenset()) -> frozenset[str]:
         """Unite the groups that the key gave (`own`) and those of %group."""

@@ -1,0 +1,235 @@
+"""The rules of a command word as trees: those that begin alike are tried together.
+
+A tree names the rules that may take an argument vector, and says how near the others come; whether one
+takes it, `match` alone says. Trees grow where somebody comes by: a node parts its rules when it is first
+reached.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import NamedTuple
+
+from rexec.limits import MATCHED_MAX, VALUE_MAX
+from rexec.policy.arguments import START, Literal, miss, position_behind, reach
+from rexec.policy.paths import joined, root_of
+from rexec.policy.typed import Typed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from rexec.policy.arguments import Pattern
+    from rexec.policy.rules import Policy, Rule
+
+    Placed = tuple[int, Rule]  # a rule, with its number among all of the policy
+
+
+class Short(NamedTuple):
+    """A rule that does not take the words: up to where it takes them, and where it wanted others.
+
+    `position` is None where that is not known yet: it takes longer than all the rest.
+    """
+
+    reach: int
+    number: int
+    rule: Rule
+    base: str
+    position: int | None
+
+    def left(self, words: Sequence[str]) -> int:
+        """Give the place at which the words leave the rule."""
+        if self.position is None:
+            return miss(self.rule.patterns, words, self.base).position
+        return self.position
+
+
+class Node:
+    """Rules whose first patterns, `depth` of them, are the same."""
+
+    __slots__ = ("_children", "_depths", "_others", "_roots", "_words", "depth", "ended", "placed", "ways")
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+        self.placed: list[Placed] = []  # in the order of the file
+        self.ways: list[Node | None] = []  # which child each of them is in; None: it has no more patterns
+        self.ended: list[Placed] = []
+        self._children: dict[Pattern, Node] = {}
+        # children by the word, and by the root of the path, without which they take nothing; and the others
+        self._words: dict[str, list[tuple[Pattern, Node]]] = {}
+        self._roots: dict[str, list[tuple[Pattern, Node]]] = {}
+        self._depths: list[int] = []  # how many components these roots have
+        self._others: list[tuple[Pattern, Node]] = []
+
+    def children(
+        self, words: Sequence[str], starts: Collection[int], base: str
+    ) -> Iterable[tuple[Pattern, Node]]:
+        """Give the children that may take something behind one of `starts`; all that could are among them."""
+        if not self.ways:
+            self._part()
+        found: list[tuple[Pattern, Node]] = []
+        for start in starts:
+            if start < len(words):
+                found += self._words.get(words[start], ())
+                if self._roots:
+                    found += self._around(words[start], base)
+        found += self._others
+        return found if len(starts) == 1 and not self._roots else dict.fromkeys(found)
+
+    def _around(self, word: str, base: str) -> Iterator[tuple[Pattern, Node]]:
+        """Give the children for paths whose root is a path itself, or a directory above it."""
+        path = joined(base, word) if len(word) <= VALUE_MAX else None
+        if path is None:
+            return
+        parts = path.split("/")
+        for depth in self._depths:
+            if depth < len(parts):
+                yield from self._roots.get("/".join(parts[: depth + 1]) or "/", ())
+
+    def _part(self) -> None:
+        for placed in self.placed:
+            patterns = placed[1].patterns
+            if len(patterns) == self.depth:
+                self.ended.append(placed)
+                self.ways.append(None)
+                continue
+            pattern = patterns[self.depth]
+            child = self._children.get(pattern)
+            if child is None:
+                child = self._children[pattern] = Node(self.depth + 1)
+            child.placed.append(placed)
+            self.ways.append(child)
+        for pattern, child in self._children.items():
+            self._file(pattern, child)
+        self._depths = sorted({root.count("/") if root != "/" else 0 for root in self._roots})
+
+    def _file(self, pattern: Pattern, child: Node) -> None:
+        is_one = isinstance(pattern, Literal) or (isinstance(pattern, Typed) and not pattern.modifier)
+        if is_one and pattern.choices:
+            for word in pattern.choices:
+                self._words.setdefault(word, []).append((pattern, child))
+        elif is_one and isinstance(pattern, Typed) and pattern.type.place is not None:
+            self._roots.setdefault(root_of(pattern.type.place.glob), []).append((pattern, child))
+        else:
+            self._others.append((pattern, child))
+
+
+class Tree:
+    """The rules of one command word for the same people, with relative paths seen from the same place."""
+
+    __slots__ = ("first", "root")
+
+    def __init__(self, first: Rule) -> None:
+        self.first = first
+        self.root = Node(0)
+
+    def takers(self, words: Sequence[str], base: str) -> list[Placed]:
+        """Give the rules that may take the words, in no order; all that do are among them."""
+        if len(self.root.placed) == 1 or len(words) > MATCHED_MAX + 1:
+            return self.root.placed
+        found: list[Placed] = []
+        todo: list[tuple[Node, Mapping[int, int]]] = [(self.root, START)]
+        while todo:
+            node, reached = todo.pop()
+            if len(node.placed) == 1:
+                found += node.placed
+                continue
+            for pattern, child in node.children(words, reached, base):
+                ends = pattern.ends(words, reached, base)
+                if ends:
+                    todo.append((child, ends))
+            if len(words) in reached:
+                found += node.ended
+        return found
+
+    def shorts(self, words: Sequence[str], base: str, most: int) -> Iterator[Short]:
+        """Give the rules, none of which takes the words: of those that come as far, the first `most` do."""
+        if len(words) > MATCHED_MAX + 1:
+            yield from (_alone(placed, words, base) for placed in self.root.placed)
+            return
+        todo: list[tuple[Node, Mapping[int, int], int]] = [(self.root, START, 1)]
+        while todo:
+            node, reached, position = todo.pop()
+            if len(node.placed) == 1:
+                yield _alone(node.placed[0], words, base)
+                continue
+            entered: set[Node] = set()
+            for pattern, child in node.children(words, reached, base):
+                ends = pattern.ends(words, reached, base)
+                if ends:
+                    entered.add(child)
+                    behind = position_behind(pattern, words, reached, base)
+                    todo.append((child, ends, max(position, behind, *ends)))
+            if sum(len(child.placed) for child in entered) < len(node.placed):
+                # they all want something else at the same place, whatever it is
+                here, pairs = max(reached), zip(node.placed, node.ways, strict=True)
+                left = (placed for placed, child in pairs if child not in entered)
+                for number, rule in islice(left, most):
+                    yield Short(here, number, rule, base, position)
+
+
+def _alone(placed: Placed, words: Sequence[str], base: str) -> Short:
+    number, rule = placed
+    return Short(reach(rule.patterns, words, base), number, rule, base, None)
+
+
+class Trees:
+    """All trees of a policy, by command word and by whom they are for."""
+
+    __slots__ = ("_grown", "_numbers", "_policy")
+
+    def __init__(self, policy: Policy, numbers: Mapping[str, Sequence[int]]) -> None:
+        self._policy = policy
+        self._numbers = numbers  # of the rules of each command word, in their order
+        self._grown: dict[str, _Grove] = {}
+
+    def of(self, word: str, user: str, groups: frozenset[str]) -> Collection[Tree]:
+        """Give the trees of the rules for this command word that are for this user."""
+        grove = self._grown.get(word)
+        if grove is None:
+            if word not in self._numbers:
+                return ()
+            grove = self._grown[word] = _Grove(self._policy, self._numbers[word])
+        return grove.of(user, groups)
+
+
+class _Grove:
+    """The trees of one command word."""
+
+    __slots__ = ("_everyone", "_named")
+
+    def __init__(self, policy: Policy, numbers: Iterable[int]) -> None:
+        self._everyone: list[Tree] = []
+        self._named: dict[str, list[Tree]] = {}  # by the name of a user, or of a group behind @
+        trees: dict[object, Tree] = {}
+        for number in numbers:
+            rule = policy.rules[number]
+            kind = (rule.whos, _seen_from(policy, rule))
+            if kind not in trees:
+                trees[kind] = Tree(rule)
+                self._file(trees[kind])
+            trees[kind].root.placed.append((number, rule))
+
+    def _file(self, tree: Tree) -> None:
+        section, whom = tree.first.whos
+        who = section if whom.everyone else whom
+        if who.everyone:
+            self._everyone.append(tree)
+        for name in (*who.users, *(f"@{group}" for group in who.groups)):
+            self._named.setdefault(name, []).append(tree)
+
+    def of(self, user: str, groups: frozenset[str]) -> Collection[Tree]:
+        if not self._named:
+            return self._everyone
+        named = [
+            tree for name in (user, *(f"@{group}" for group in groups)) for tree in self._named.get(name, ())
+        ]
+        mine = (tree for tree in dict.fromkeys(named) if tree.first.is_for(user, groups))
+        return [*self._everyone, *mine]
+
+
+def _seen_from(policy: Policy, rule: Rule) -> tuple[str, bool] | None:
+    """Say what decides where relative paths of a rule are seen from; None where it has no paths."""
+    if not any(found.place for pattern in rule.patterns for found in pattern.types):
+        return None
+    return policy.home_of(rule), rule.grant.cwd_ask is None
