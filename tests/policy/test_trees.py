@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from rexec.limits import MATCHED_MAX
 from rexec.policy.arguments import match, miss, reach
 from rexec.policy.circumstances import outside
 from rexec.policy.decide import allowed_by, base_of, candidates, decide, without_secrets
@@ -42,10 +43,14 @@ SECTIONS = ("[everyone]", "[everyone]", "[alice]", "[alice bob]", "[@ops]", "[@d
 HEAD = "%group ops = alice\n%group dev = carol dave\n%set SET = a b /srv\n"
 
 
-def rule(chance: Random, command: str) -> list[str]:
-    """Make a rule that others are like, and perhaps some options."""
-    count = chance.randrange(5)
-    patterns = [chance.choice(PATTERNS[: chance.choice((5, len(PATTERNS)))]) for _ in range(count)]
+def row(chance: Random, most: int) -> list[str]:
+    few = chance.choice((5, len(PATTERNS)))
+    return [chance.choice(PATTERNS[:few]) for _ in range(chance.randrange(most + 1))]
+
+
+def rule(chance: Random, command: str, beginning: list[str]) -> list[str]:
+    """Make a rule, and perhaps an option of it."""
+    patterns = [*beginning, *row(chance, 4 - len(beginning))]
     named = [at for at, pattern in enumerate(patterns) if pattern.startswith("{n=")]
     patterns = [pattern for at, pattern in enumerate(patterns) if at not in named[1:]]
     if "--" in patterns:
@@ -59,10 +64,11 @@ def rule(chance: Random, command: str) -> list[str]:
 
 def text_of(chance: Random, most: int) -> str:
     lines = [HEAD + "@shell" if chance.randrange(3) == 0 else HEAD]
+    beginnings = [row(chance, 2) for _ in range(3)]  # rules are like others
     for _ in range(1 + chance.randrange(most)):
         if chance.randrange(8) == 0:
             lines.append(chance.choice(SECTIONS))
-        lines += rule(chance, chance.choice("xxxy"))
+        lines += rule(chance, chance.choice("xxxy"), chance.choice(beginnings))
     return "\n".join(lines)
 
 
@@ -132,9 +138,61 @@ def test_trees_find_what_a_look_at_each_rule_finds(most: int) -> None:
     for the asker, whichever way it was found; and a denial tells of no other rule than it did."""
     chance = Random(most)
     kinds: set[str] = set()
-    for _ in range(600 // most):
+    for _ in range(1_500 // most):
         text = text_of(chance, most)
         policy = policy_of(text)
         for _ in range(5 + most // 2):
             kinds.add(type(holds(policy, request(chance), text)).__name__)
     assert kinds >= {"Permit", "Deny"}
+
+
+def nearest(text: str, *words: str) -> str | None:
+    policy = policy_of(text)
+    asked = request_of(*words)
+    decision = holds(policy, asked, text)
+    assert isinstance(decision, Deny)
+    return decision.rule
+
+
+def test_the_nearest_rule_is_the_one_that_the_words_leave_last() -> None:
+    values = "x c\nx d\nx [-n={int}] a b\nx [-n={int}] a c"
+    assert nearest(values, "x", "-n", "q") == "cmds.txt:3"
+    repeats = "x a c z\nx a c y\nx {any}* a c y\nx {any}* a c z"
+    assert nearest(repeats, "x", "a", "c", "c") == "cmds.txt:3"
+
+
+def test_among_many_rules_those_that_take_most_of_the_words_are_looked_at() -> None:
+    many = "".join(f"x a {number}\n" for number in range(NEAR))
+    one = "x {any}* a z\n"  # takes no more words than they do, and wants something at a later place
+    assert nearest(many + one, "x", "a", "w") == "cmds.txt:1"
+    assert nearest(one + many, "x", "a", "w") == "cmds.txt:1"
+    assert nearest("x b\n" + one + many, "x", "a", "w") == "cmds.txt:2"
+
+
+def test_the_work_is_bounded_by_patterns_times_arguments() -> None:
+    """security.md, Around the allow list: "catastrophic backtracking": no way is gone twice."""
+    text = "".join(f"x {{any}}* {'a ' * 40}{last}\n" for last in "bcd")
+    assert nearest(text, "x", *["a"] * 200) == "cmds.txt:1"
+    assert nearest(text, "x", *["a"] * (MATCHED_MAX + 1)) == "cmds.txt:1"
+
+
+def test_rules_as_long_as_a_line_may_be_are_told_apart() -> None:
+    text = "".join(f"x {'a ' * 1_500}{last}\n" for last in "bcd")
+    policy = policy_of(text)
+    decision = holds(policy, request_of("x", *["a"] * 1_500, "d"), "")
+    assert isinstance(decision, Permit)
+    assert decision.rule.line == 3
+    assert isinstance(holds(policy, request_of("x", *["a"] * 1_501), ""), Deny)
+
+
+def test_a_rule_is_found_without_a_look_at_those_beside_it() -> None:
+    """Of hundreds of rules with one word, those are looked at that may take the words."""
+    text = "".join(
+        f"x one {number} {{int}}\nx {{int}} two{number}\nx -- {{path:/srv/{number}/** ro}} ...\n"
+        f"[u{number}]\nx {{word}} [-a]\n[everyone]\n"
+        for number in range(150)
+    )
+    trees = policy_of(text).trees.of("x", "u7", frozenset())
+    for words in (("one", "77", "1"), ("3", "two77"), ("--", "/srv/77/b", "c"), ("none", "-a")):
+        found = [rule.text for tree in trees for _, rule in tree.takers(("x", *words), "/")]
+        assert 1 <= len(found) <= 2, found
