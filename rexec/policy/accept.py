@@ -78,6 +78,13 @@ class Options:
         )
 
     @property
+    def is_single(self) -> bool:
+        return False
+
+    def takes(self, word: str, base: str) -> bool:
+        return False
+
+    @property
     def types(self) -> tuple[Type, ...]:
         return tuple(option.type for option in self.options if option.type is not None)
 

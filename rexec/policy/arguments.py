@@ -69,6 +69,13 @@ class Pattern(Protocol):
     def types(self) -> tuple[Type, ...]:
         """Give the types of the values that the client may choose here."""
 
+    @property
+    def is_single(self) -> bool:
+        """Tell whether it takes one argument, never more or fewer: then `takes` says which."""
+
+    def takes(self, word: str, base: str) -> bool:
+        """Judge one argument by itself."""
+
     def ends(self, words: Sequence[str], starts: Collection[int], base: str) -> Mapping[int, int]:
         """Map each index at which the pattern may end to the last of `starts` that leads there."""
 
@@ -83,6 +90,7 @@ class Plain:
     """A pattern that captures nothing and asks for no value."""
 
     __slots__ = ()
+    is_single = False
 
     @property
     def name(self) -> str:
@@ -91,6 +99,9 @@ class Plain:
     @property
     def types(self) -> tuple[Type, ...]:
         return ()
+
+    def takes(self, word: str, base: str) -> bool:
+        return False
 
     def checks(self, words: Sequence[str], span: Span, base: str) -> Iterator[PathCheck]:
         return iter(())
@@ -101,6 +112,7 @@ class Literal(Plain):
     """One argument, equal byte for byte."""
 
     text: str
+    is_single = True
 
     @property
     def expected(self) -> str:
@@ -109,6 +121,9 @@ class Literal(Plain):
     @property
     def choices(self) -> tuple[str, ...]:
         return (self.text,)
+
+    def takes(self, word: str, base: str) -> bool:
+        return word == self.text
 
     def ends(self, words: Sequence[str], starts: Collection[int], base: str) -> Mapping[int, int]:
         return {start + 1: start for start in starts if start < len(words) and words[start] == self.text}
@@ -181,14 +196,22 @@ def match(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") ->
     """Match the arguments ``words[1:]``; give what each pattern took, None unless they take exactly all."""
     if _are_too_many(patterns, words):
         return None
-    reached: Mapping[int, int] = START
+    end, at = len(words), 1
+    for pattern in patterns:  # those that take one each: there is one way only
+        if not pattern.is_single:
+            break
+        if at >= end or not pattern.takes(words[at], base):
+            return None
+        at += 1
+    else:
+        return _singly(at) if at == end else None
+    reached: Mapping[int, int] = {at: at - 1}
     steps = []
-    for pattern in patterns:
+    for pattern in patterns[at - 1 :]:
         reached = pattern.ends(words, reached, base)
         if not reached:
             return None
         steps.append(reached)
-    end = len(words)
     if end not in reached:
         return None
     spans = []
@@ -196,7 +219,15 @@ def match(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") ->
         spans.append(Span(step[end], end))
         end = step[end]
     spans.reverse()
-    return spans
+    return _singly(at) + spans
+
+
+_SINGLE = [Span(place, place + 1) for place in range(64)]  # rules are shorter, nearly all
+
+
+def _singly(end: int) -> list[Span]:
+    """Give the spans of the arguments before `end`, each taken by a pattern of its own."""
+    return _SINGLE[1:end] + [Span(place, place + 1) for place in range(len(_SINGLE), end)]
 
 
 def wants(patterns: Sequence[Pattern], words: Sequence[str], base: str) -> Iterator[Want]:
@@ -236,17 +267,17 @@ def miss(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") -> 
     if _are_too_many(patterns, words):
         return Miss(len(words) + 1, "")
     starts, reached = START, START
-    tried: list[Pattern] = []
+    places: list[Want] = []
     for pattern in patterns:
-        tried.append(pattern)
+        wanted = [*pattern.wants(words, reached, base)]
+        places += [want for want in wanted if not _is_added(want, words)]
         starts, reached = reached, pattern.ends(words, reached, base)
         if not reached:
             break
-    places = [want for want in wants(tried, words, base) if not _is_added(want, words)]
     at = max([*(reached or starts), *(want.position for want in places)])
     here = [want for want in places if want.position == at]
     if at == len(words) and not reached:  # what may be left out is not missing
-        needed = [want for want in tried[-1].wants(words, starts, base) if want.position == at]
+        needed = [want for want in wanted if want.position == at]
         here = needed or here
     seen = base if any(getattr(want.what, "place", None) for want in here) else ""
     return Miss(at, _either(list(dict.fromkeys(want.what.expected for want in here))), seen)

@@ -19,6 +19,8 @@ HIDDEN = "***"
 
 def values_of(rule: Rule, words: Sequence[str], spans: Sequence[Span]) -> Values:
     """Give each captured value with its name, in the order of the arguments."""
+    if not rule.captures:
+        return ()
     named = ((pattern.name, span) for pattern, span in zip(rule.patterns, spans, strict=True) if pattern.name)
     return tuple((name, word) for name, span in named for word in words[span.start : span.end])
 
@@ -29,7 +31,7 @@ def argv_of(rule: Rule, words: tuple[str, ...], spans: Sequence[Span]) -> tuple[
         return ("sh", "-c", *words[1:])
     if rule.served is not None:
         return rule.served.argv(values_of(rule, words, spans))
-    for pattern, (start, end) in zip(rule.patterns, spans, strict=True):
+    for pattern, (start, end) in zip(rule.patterns, spans, strict=True) if rule.ends_options else ():
         if isinstance(pattern, Dashes) and start == end:
             return (*words[:start], DASHES, *words[start:])
     return words
@@ -66,7 +68,7 @@ def hidden(rules: Iterable[Rule], words: tuple[str, ...], own: Iterable[Rule] = 
 
 def checks_of(rule: Rule, words: Sequence[str], spans: Sequence[Span], base: str) -> Iterator[PathCheck]:
     """Give what the disk must be asked about the arguments."""
-    for pattern, span in zip(rule.patterns, spans, strict=True):
+    for pattern, span in zip(rule.patterns, spans, strict=True) if rule.has_paths else ():
         for check in pattern.checks(words, span, base):
             yield check._replace(shown=HIDDEN) if pattern.name in rule.grant.redact else check
 

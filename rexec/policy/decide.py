@@ -8,7 +8,10 @@ later rule. A denial names the nearest rule, but only among those that the asker
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import replace
+from heapq import nsmallest
+from itertools import chain, islice
 
 from rexec.limits import TIMEOUT_MAX
 from rexec.policy import environment, paths
@@ -23,7 +26,7 @@ from rexec.policy.wording import quoted, show, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from rexec.policy.arguments import Span
     from rexec.policy.request import Job
@@ -44,7 +47,7 @@ def decide(policy: Policy, request: Request) -> Decision:
     if request.job is not None:
         return _judge_job(policy, request, request.job)
     absent: Deny | None = None
-    for rule in _takers(policy, request):
+    for _, rule in _takers(policy, request):
         seen = seen_by(rule, request)
         spans = match(rule.patterns, seen.words, base_of(policy, rule, seen))
         if spans is None:
@@ -66,21 +69,21 @@ def candidates(policy: Policy, request: Request) -> Iterator[Rule]:
     return (rule for rule in rules if rule.is_for(request.user, groups))
 
 
-def _trees(policy: Policy, request: Request) -> list[Tree]:
+def _trees(policy: Policy, request: Request) -> Collection[Tree]:
     """Give the trees in which all the candidates are."""
     groups = policy.groups_of(request.user, request.groups)
-    words = request.words[:1] if request.line is None else (*request.words[:1], SHELL)
-    return [tree for word in words for tree in policy.trees.of(word, request.user, groups)]
+    found = policy.trees.of(request.words[0], request.user, groups)
+    return found if request.line is None else (*found, *policy.trees.of(SHELL, request.user, groups))
 
 
-def _takers(policy: Policy, request: Request) -> Iterator[Rule]:
+def _takers(policy: Policy, request: Request) -> list[tuple[int, Rule]]:
     """Give the candidates that may take the words, in their order: those left out do not."""
     found: list[tuple[int, Rule]] = []
     for tree in _trees(policy, request):
         seen = seen_by(tree.first, request)
         found += tree.takers(seen.words, base_of(policy, tree.first, seen))
     found.sort()  # by their number, of which there are no two
-    return (rule for _, rule in found)
+    return found
 
 
 def possible(policy: Policy, request: Request) -> Iterator[Decision]:
@@ -138,8 +141,7 @@ def _malformed(policy: Policy, request: Request) -> str | None:
     for index, word in enumerate(request.words):
         if "\0" in word:
             return f"{_asked(without_secrets(policy, request))} a NUL byte in argument {index}"
-    asked = [*(text for pair in request.env for text in pair), request.cwd or "", request.pty or ""]
-    if any("\0" in text for text in asked):
+    if "\0" in "".join((request.cwd or "", request.pty or "", *chain(*request.env))):
         return f"{_asked(without_secrets(policy, request))} a NUL byte in what is asked for besides"
     return None if request.user else "nobody asks"
 
@@ -323,24 +325,38 @@ def _nearest(policy: Policy, request: Request) -> Deny:
     return Deny(text, short.rule.label, logged=words)
 
 
-def _shortest(policy: Policy, request: Request, trees: list[Tree]) -> Short:
+def _shortest(policy: Policy, request: Request, trees: Collection[Tree]) -> Short:
     """Find the rule that the words leave last; where there are many, among those that take most of them."""
     found: list[Short] = []
     for tree in trees:
-        found += tree.shorts(request.words, base_of(policy, tree.first, request), _NEAR_MAX)
+        found += tree.shorts(request.words, base_of(policy, tree.first, request))
+    if len(found) == 1:
+        return found[0]
     if sum(len(tree.root.placed) for tree in trees) > _NEAR_MAX:
         found.sort(key=lambda short: (-short.reach, short.number))
-        del found[_NEAR_MAX:]
+        del found[_looked_at(found) :]
     else:
         found.sort(key=lambda short: short.number)
-    return found[0] if len(found) == 1 else max(found, key=lambda short: short.left(request.words))
+    return max(found, key=lambda short: short.left(request.words))
+
+
+def _looked_at(found: list[Short]) -> int:
+    """Count those that have one of the first `_NEAR_MAX` rules in them."""
+    places = [
+        (-short.reach, number)
+        for short in found
+        for number in (short.number, *(number for number, _ in islice(short.others, _NEAR_MAX)))
+    ]
+    return bisect_right(
+        found, nsmallest(_NEAR_MAX, places)[-1], key=lambda short: (-short.reach, short.number)
+    )
 
 
 def allowed_by(rule: Rule) -> str:
     """Say what the words of a rule allow."""
     if not rule.patterns:
         return f'"{show([rule.command])}" without arguments'
-    exactly = all(isinstance(pattern, Literal | Dashes) for pattern in rule.patterns)
+    exactly = all(isinstance(pattern, (Literal, Dashes)) for pattern in rule.patterns)
     return f'{"exactly " if exactly else ""}"{shown(rule.form)}"'
 
 

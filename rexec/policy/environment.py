@@ -84,11 +84,9 @@ def child_environment(policy: Policy, rule: Rule, request: Request) -> tuple[tup
     if request.pty is not None:
         variables["TERM"] = request.pty or "dumb"
     variables.update(request.env)
-    variables.update(
-        (name, value)
-        for name, value in request.offered
-        if is_variable(name) and passes(rule.grant.env_pass, name) and "\0" not in value
-    )
+    for name, value in request.offered:
+        if is_variable(name) and passes(rule.grant.env_pass, name) and "\0" not in value:
+            variables[name] = value
     variables.update(rule.grant.env_set)
     variables["REXEC_USER"] = request.user
     variables["REXEC_CONNECTION"] = request.connection

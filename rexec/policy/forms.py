@@ -85,7 +85,8 @@ def _about_job(request: Request) -> Request:
 
 def _built_in(words: tuple[str, ...]) -> str:
     """Say of words that name a built-in rule that nobody asks for one so."""
-    return f"{quoted(words[0])} is a built-in rule and no command" if BUILTIN & {*words[:1]} else ""
+    is_one = bool(words) and words[0] in BUILTIN
+    return f"{quoted(words[0])} is a built-in rule and no command" if is_one else ""
 
 
 def seen_by(rule: Rule, request: Request) -> Request:

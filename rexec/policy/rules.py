@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
 
+from rexec.policy.arguments import Dashes
 from rexec.policy.forms import COPIES, JOBS, SHELL, SHELL_PATH
 from rexec.policy.grant import NO_FENCE, PLAIN, Fence, Grant
 from rexec.policy.neighbours import Neighbours
@@ -38,11 +39,20 @@ class Rule:
     grant: Grant = PLAIN
     form: str = ""  # the part of `text` that the client says
     served: Served | None = None  # what is started where that is not what the client says
+    label: str = field(init=False, compare=False)  # as everybody sees it: ``cmds.txt:4``
+    captures: bool = field(init=False, repr=False, compare=False)  # it names values
+    has_paths: bool = field(init=False, repr=False, compare=False)
+    ends_options: bool = field(init=False, repr=False, compare=False)  # there is a -- in it
 
-    @property
-    def label(self) -> str:
-        """Name the rule as everybody sees it: ``cmds.txt:4``."""
-        return f"{self.name}:{self.line}"
+    def __post_init__(self) -> None:
+        """Note what each decision would look for in the patterns."""
+        types = [found for pattern in self.patterns for found in pattern.types]
+        object.__setattr__(self, "label", f"{self.name}:{self.line}")
+        object.__setattr__(self, "captures", any(pattern.name for pattern in self.patterns))
+        object.__setattr__(self, "has_paths", any(found.place for found in types))
+        object.__setattr__(
+            self, "ends_options", any(isinstance(pattern, Dashes) for pattern in self.patterns)
+        )
 
     @property
     def about(self) -> str:
@@ -155,8 +165,7 @@ class PathCheck(NamedTuple):
     shown: str  # the argument, for a denial
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permit:
+class Permit(NamedTuple):
     """The right to start one program once; only `decide` makes one, and `process` starts nothing else.
 
     `argv` is the client's, or the server command's where the rule has one. A copy (`rule.copies`) has no

@@ -7,13 +7,11 @@ reached.
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import NamedTuple
 
 from rexec.limits import MATCHED_MAX, VALUE_MAX
-from rexec.policy.arguments import START, Literal, miss, position_behind, reach
+from rexec.policy.arguments import START, miss, position_behind, reach
 from rexec.policy.paths import joined, root_of
-from rexec.policy.typed import Typed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,19 +24,20 @@ if TYPE_CHECKING:
 
 
 class Short(NamedTuple):
-    """A rule that does not take the words: up to where it takes them, and where it wanted others.
+    """Rules that take the words up to the same place, and want others at the same place.
 
     `position` is None where that is not known yet: it takes longer than all the rest.
     """
 
     reach: int
-    number: int
-    rule: Rule
-    base: str
     position: int | None
+    base: str
+    number: int  # of the first of them
+    rule: Rule  # the first of them
+    others: Iterator[Placed]  # in their order
 
     def left(self, words: Sequence[str]) -> int:
-        """Give the place at which the words leave the rule."""
+        """Give the place at which the words leave the rules."""
         if self.position is None:
             return miss(self.rule.patterns, words, self.base).position
         return self.position
@@ -86,6 +85,11 @@ class Node:
             if depth < len(parts):
                 yield from self._roots.get("/".join(parts[: depth + 1]) or "/", ())
 
+    def outside(self, children: Collection[Node]) -> Iterator[Placed]:
+        """Give the rules that are in none of these children, in their order."""
+        pairs = zip(self.placed, self.ways, strict=True)
+        return (placed for placed, child in pairs if child not in children)
+
     def _part(self) -> None:
         for placed in self.placed:
             patterns = placed[1].patterns
@@ -104,12 +108,12 @@ class Node:
         self._depths = sorted({root.count("/") if root != "/" else 0 for root in self._roots})
 
     def _file(self, pattern: Pattern, child: Node) -> None:
-        is_one = isinstance(pattern, Literal) or (isinstance(pattern, Typed) and not pattern.modifier)
-        if is_one and pattern.choices:
+        roots = [root_of(found.place.glob) for found in pattern.types if found.place]
+        if pattern.is_single and pattern.choices:
             for word in pattern.choices:
                 self._words.setdefault(word, []).append((pattern, child))
-        elif is_one and isinstance(pattern, Typed) and pattern.type.place is not None:
-            self._roots.setdefault(root_of(pattern.type.place.glob), []).append((pattern, child))
+        elif pattern.is_single and roots:
+            self._roots.setdefault(roots[0], []).append((pattern, child))
         else:
             self._others.append((pattern, child))
 
@@ -142,8 +146,8 @@ class Tree:
                 found += node.ended
         return found
 
-    def shorts(self, words: Sequence[str], base: str, most: int) -> Iterator[Short]:
-        """Give the rules, none of which takes the words: of those that come as far, the first `most` do."""
+    def shorts(self, words: Sequence[str], base: str) -> Iterator[Short]:
+        """Part the rules, none of which takes the words, by how far they come."""
         if len(words) > MATCHED_MAX + 1:
             yield from (_alone(placed, words, base) for placed in self.root.placed)
             return
@@ -162,15 +166,12 @@ class Tree:
                     todo.append((child, ends, max(position, behind, *ends)))
             if sum(len(child.placed) for child in entered) < len(node.placed):
                 # they all want something else at the same place, whatever it is
-                here, pairs = max(reached), zip(node.placed, node.ways, strict=True)
-                left = (placed for placed, child in pairs if child not in entered)
-                for number, rule in islice(left, most):
-                    yield Short(here, number, rule, base, position)
+                others = node.outside(entered)
+                yield Short(max(reached), position, base, *next(others), others)
 
 
 def _alone(placed: Placed, words: Sequence[str], base: str) -> Short:
-    number, rule = placed
-    return Short(reach(rule.patterns, words, base), number, rule, base, None)
+    return Short(reach(placed[1].patterns, words, base), None, base, *placed, iter(()))
 
 
 class Trees:
@@ -230,6 +231,4 @@ class _Grove:
 
 def _seen_from(policy: Policy, rule: Rule) -> tuple[str, bool] | None:
     """Say what decides where relative paths of a rule are seen from; None where it has no paths."""
-    if not any(found.place for pattern in rule.patterns for found in pattern.types):
-        return None
-    return policy.home_of(rule), rule.grant.cwd_ask is None
+    return (policy.home_of(rule), rule.grant.cwd_ask is None) if rule.has_paths else None

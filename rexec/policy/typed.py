@@ -31,6 +31,13 @@ class Typed:
     def types(self) -> tuple[Type, ...]:
         return (self.type,)
 
+    @property
+    def is_single(self) -> bool:
+        return not self.modifier
+
+    def takes(self, word: str, base: str) -> bool:
+        return self.type.takes(word, base)
+
     def ends(self, words: Sequence[str], starts: Collection[int], base: str) -> Mapping[int, int]:
         if self.modifier in ("+", "*"):
             return self._ends_of_runs(words, starts, base)

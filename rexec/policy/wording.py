@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CLOSEST_MAX = 64  # characters: no name that somebody mistyped is longer
+_QUOTING = frozenset(" '\"\\")  # characters for which a word that is shown needs quotes
 
 
 def shown(text: str) -> str:
@@ -40,7 +41,7 @@ def show(words: Iterable[str]) -> str:
 
 
 def _typed(word: str) -> str:
-    if word and not any(char in " '\"\\" for char in word):
+    if word and _QUOTING.isdisjoint(word):
         return neutral(word)
     return "'" + neutral(word.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 

@@ -18,7 +18,7 @@ def test_a_policy_never_changes() -> None:
 
 def test_a_permit_never_changes() -> None:
     allowed = permit("ls", "ls")
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         allowed.path = "/bin/sh"  # type: ignore[misc]
 
 
