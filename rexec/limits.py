@@ -51,6 +51,7 @@ CREDIT_MAX = 64 * MIB  # bytes a Credit may run ahead of what was sent: more is 
 ACK_BYTES = 512 * KIB  # an Ack is due after so many bytes ...
 ACK_FRAMES = 512  # ... or so many frames, half of what a sender keeps before it pauses ...
 ACK_DELAY = 0.05  # ... or so many seconds
+UNHURRIED = 0.002  # seconds that a frame waits for company which nobody waits for
 RETAIN_BYTES = 4 * MIB  # unacknowledged bytes a sender keeps before it stops reading the child
 RETAIN_FRAMES = 1_024  # unacknowledged control frames likewise
 UNANSWERED_BYTES = 16 * MIB  # unacknowledged bytes beyond which a client that still asks is cut off

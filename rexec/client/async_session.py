@@ -19,6 +19,7 @@ from rexec.limits import (
 from rexec.protocol import frames as f
 from rexec.protocol.frames import Farewell as Reason
 from rexec.transport.link import mapped
+from rexec.transport.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ class AsyncSession(Dispatch):
         self.server_key: PublicKey | None = None  # the one by which we know the server
         self._loop = asyncio.get_running_loop()
         self._link = link
+        self._outbox = Outbox(self._loop, lambda data: self._link.write(data))
         self.greeting: Greeting | None = None  # how we came in, and may come in again
         self.told: Callable[[str, bool], None] | None = None  # what becomes of the line; True: good news
         self.keepalive: float = KEEPALIVE_IDLE  # seconds of silence before a ping
@@ -169,6 +171,7 @@ class AsyncSession(Dispatch):
     def _lose(self, why: str) -> None:
         super()._lose(why)
         self._acknowledge()
+        self._outbox.flush()
         self._timer.cancel()
         self._link.close()
         self._loop.call_later(PARTING, self._link.abort)
@@ -186,6 +189,7 @@ class AsyncSession(Dispatch):
             return
         self._timer.cancel()
         self._link.mute()  # open until we are back: see `session`
+        self._outbox.clear()  # all that matters of it is sent again
         self._away = self._loop.create_task(self._come_back(str(error)))
         if self.told is not None:
             self.told(f"{error}; trying again", False)
@@ -248,7 +252,7 @@ class AsyncSession(Dispatch):
 
     def _queue(self, data: bytes) -> None:
         if self._away is None:
-            self._link.write(data)
+            self._outbox.put(data)
 
     def _is_clogged(self) -> bool:
         return not self._flowing or self.connection.session.full

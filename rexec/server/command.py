@@ -136,7 +136,7 @@ class Command:
                 os.close(stdin)
             self.abandon()
             return
-        self._send(f.Started(report.rule, report.terminal))
+        self._send(f.Started(report.rule, report.terminal), hurry=self._stdin >= 0)
         if report.bounds is not None:
             self._meter = self._intake.meter = Meter(report.bounds, report.rule, self._loop, self._end)
         for stream in tuple(self._outputs):
@@ -242,7 +242,7 @@ class Command:
             count = 0
         if not count:
             self._close_output(stream)
-            self._send(f.Eof(stream))
+            self._send(f.Eof(stream), hurry=False)
             self._settle()
             return
         if count >= _BULK and stream not in self._large:
@@ -329,6 +329,6 @@ class Command:
     def _refuse(self) -> None:
         self._send(f.Stop(Stream.STDIN))
 
-    def _send(self, frame: f.Frame) -> None:
+    def _send(self, frame: f.Frame, *, hurry: bool = True) -> None:
         if not self.session.gone:
-            self.session.send(frame, self.channel)
+            self.session.send(frame, self.channel, hurry=hurry)

@@ -14,6 +14,7 @@ from rexec.server.command import Command
 from rexec.server.ids import Ids
 from rexec.server.parking import Leaving, Nowhere, is_silence, patience
 from rexec.transport.link import mapped
+from rexec.transport.outbox import Outbox
 
 if TYPE_CHECKING:
     from rexec.audit.log import Log
@@ -52,6 +53,7 @@ class Session:
         self.gone = False
         self.is_parked = False
         self._name = name
+        self._outbox = Outbox(self.loop, lambda data: self.link.write(data))
         self._keepalive_after = listener.service.keepalive
         self._ack_timer: asyncio.TimerHandle | None = None
         self._parked_at = 0.0
@@ -108,7 +110,7 @@ class Session:
             self._ack_timer.cancel()
             self._ack_timer = None
         if not self.gone:
-            self.link.write(self.connection.acknowledge())
+            self._outbox.put(self.connection.acknowledge())
 
     def ended(self) -> None:
         self._sever("end of file", silence=False)
@@ -134,18 +136,20 @@ class Session:
     def room(self, channel: int, stream: Stream) -> int:
         return self.connection.session.room(channel, stream)
 
-    def send(self, frame: f.Frame, channel: int = 0) -> None:
-        self.link.write(self.connection.send(frame, channel))
+    def send(self, frame: f.Frame, channel: int = 0, *, hurry: bool = True) -> None:
+        """Send a frame; where only one command runs, no other brings company to what is in no hurry."""
+        self._outbox.put(self.connection.send(frame, channel), hurry=hurry or len(self._commands) == 1)
 
     def send_data(self, channel: int, stream: Stream, view: memoryview) -> None:
         if self.connection.send_data(channel, stream, view):
             if self.is_parked:
                 self.listener.parking.keep(self, len(view))
+            self._outbox.flush()
             self.link.write(view)
 
     def consume(self, channel: int, stream: Stream, size: int) -> None:
         if not self.gone:
-            self.link.write(self.connection.consume(channel, stream, size))
+            self._outbox.put(self.connection.consume(channel, stream, size))
 
     def forget(self, command: Command) -> None:
         if self._commands.get(command.channel) is command:
@@ -273,6 +277,7 @@ class Session:
     def _unlink(self) -> None:
         """Stop reading and writing the link, without a word."""
         link, self.link = self.link, Nowhere()
+        self._outbox.clear()  # what may be asked for again is kept elsewhere
         self._timer.cancel()
         if self._ack_timer is not None:
             self._ack_timer.cancel()
@@ -365,6 +370,7 @@ class Session:
             self.send(f.Goodbye(reason, message))
         except LocalProtocolError:
             pass  # the peer said goodbye first
+        self._outbox.flush()
         self.link.close()
         self._leave(message)
 
@@ -387,6 +393,7 @@ class Session:
         self._answers.clear()
         settled = settled or self._ids.settled(self.connection.session.confirmed)
         self.desk.order(orders.Leave(self.number, settled))
+        self._outbox.flush()
         self.link.close()
         self.listener.left(self)
 

@@ -1,0 +1,55 @@
+"""What leaves on a link together: the small frames of one turn of the loop, as one TLS record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rexec.limits import UNHURRIED
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+
+class Outbox:
+    """Gathers frames, and writes them when the loop comes round."""
+
+    __slots__ = ("_frames", "_is_leaving", "_later", "_loop", "_write")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, write: Callable[[bytes], None]) -> None:
+        self._loop = loop
+        self._write = write
+        self._frames: list[bytes] = []
+        self._is_leaving = False
+        self._later: asyncio.TimerHandle | None = None
+
+    def put(self, data: bytes, *, hurry: bool = True) -> None:
+        """Take a frame; one that is in no hurry leaves with the next that is, or a moment later."""
+        if not data:
+            return
+        self._frames.append(data)
+        if hurry:
+            if not self._is_leaving:
+                self._is_leaving = True
+                self._loop.call_soon(self._leave)
+        elif self._later is None:
+            self._later = self._loop.call_later(UNHURRIED, self._leave_late)
+
+    def flush(self) -> None:
+        """Write what there is now: what is written past us may not overtake it."""
+        if self._frames:
+            data = self._frames[0] if len(self._frames) == 1 else b"".join(self._frames)
+            self._frames.clear()
+            self._write(data)
+
+    def clear(self) -> None:
+        """Drop what there is."""
+        self._frames.clear()
+
+    def _leave(self) -> None:
+        self._is_leaving = False
+        self.flush()
+
+    def _leave_late(self) -> None:
+        self._later = None
+        self.flush()
