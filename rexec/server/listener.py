@@ -274,7 +274,7 @@ class Listener:
         if self._door is not None:
             self._door.close()
         for session in self.parking.waiting():  # nobody can come back to a server that stops
-            session.give_up("the server is stopping")
+            session.leave("the server is stopping")
         self._loop.call_later(min(entering, self.service.drain), self._no_more_strangers)
         self._loop.call_later(self.service.drain, self._end_now)
         self.check_drained()

@@ -174,7 +174,7 @@ class Session:
             case f.Pong():
                 pass  # that it came is all it says
             case f.Goodbye():
-                self._leave("goodbye", self._ids.all())
+                self.leave("goodbye", self._ids.all())
             case f.Credit() if channel in self._answers:
                 self._answer(channel)
             case f.Stop(stream=Stream.STDOUT) if channel in self._answers:
@@ -259,14 +259,14 @@ class Session:
             if not why_not:
                 self._park(why, waits, longest)
                 return
-        self._leave(f"{why}; {why_not}" if why_not and self._name is not None else why)
+        self.leave(f"{why}; {why_not}" if why_not and self._name is not None else why)
 
     def _park(self, why: str, waits: dict[Command, float], longest: float) -> None:
         self.is_parked = True
         self._parked_at = self.loop.time()
         self._unlink()
         self.log.event("parked", user=self.user, running=len(waits), why=why, seconds=round(longest, 3))
-        self._timer = self.loop.call_later(longest, self.give_up, "nobody came back")
+        self._timer = self.loop.call_later(longest, self.leave, "nobody came back")
         for command, seconds in waits.items():
             if not seconds:
                 command.forsake()
@@ -297,9 +297,8 @@ class Session:
 
         Raises `RemoteProtocolError` where the client's count is not ours; then all stays as it is.
         """
-        data = connection.accept(
-            welcome, self.connection.session
-        )  # nothing is read of the old link from here
+        # nothing is read of the old link from here
+        data = connection.accept(welcome, self.connection.session)
         self._unlink()
         away = self.loop.time() - self._parked_at if self.is_parked else 0.0
         self.listener.parking.leave(self)
@@ -321,10 +320,6 @@ class Session:
         for command in tuple(self._commands.values()):
             command.writable(self._flowing)
         self.follow()
-
-    def give_up(self, why: str) -> None:
-        """Wait no longer for a client that is away."""
-        self._leave(why)
 
     # --- the end ------------------------------------------------------------------------------
 
@@ -372,9 +367,9 @@ class Session:
             pass  # the peer said goodbye first
         self._outbox.flush()
         self.link.close()
-        self._leave(message)
+        self.leave(message)
 
-    def _leave(self, why: str, settled: bytes = b"") -> None:
+    def leave(self, why: str, settled: bytes = b"") -> None:
         """The client is gone: so is every command of it."""
         if self.gone:
             return
