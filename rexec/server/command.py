@@ -136,7 +136,7 @@ class Command:
                 os.close(stdin)
             self.abandon()
             return
-        self._send(f.Started(report.rule, report.terminal), hurry=self._stdin >= 0)
+        self._send(f.Started(report.rule, report.terminal), hurry=stdin >= 0)
         if report.bounds is not None:
             self._meter = self._intake.meter = Meter(report.bounds, report.rule, self._loop, self._end)
         for stream in tuple(self._outputs):
