@@ -31,9 +31,8 @@ class Neighbours:
             self._index()
         found = set(self._names.get(_name(word), ()))
         letters = self._letters
-        for remainder in _remainders(word):
-            if remainder in letters:
-                found.update(letters[remainder])
+        for remainder in letters.keys() & _remainders(word):
+            found.update(letters[remainder])
         for place in sorted(found, reverse=True):
             if is_close(word, self._known[place]):
                 yield self._known[place]

@@ -71,11 +71,17 @@ def _is_one_slip(word: str, other: str) -> bool:
     if abs(len(word) - len(other)) > 1:
         return False
     start = 0
-    while start < min(len(word), len(other)) and word[start] == other[start]:
+    for mine, theirs in zip(word, other, strict=False):
+        if mine != theirs:
+            break
         start += 1
     left, right = word[start:], other[start:]
-    while left and right and left[-1] == right[-1]:
-        left, right = left[:-1], right[:-1]
-    if len(left) == 2:
-        return left == right[::-1]
-    return len(left) < 2 and len(right) < 2 and min(len(word), len(other)) > 2
+    if len(left) == len(right):
+        if left[1::-1] == right[:2] and left[2:] == right[2:]:
+            return True
+        left, right = left[1:], right[1:]
+    elif len(left) > len(right):
+        left = left[1:]
+    else:
+        right = right[1:]
+    return left == right and min(len(word), len(other)) > 2
