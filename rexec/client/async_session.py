@@ -126,7 +126,7 @@ class AsyncSession(Dispatch):
         self._heard = self._loop.time()
         self._pinged = False
         if self._lost is None:
-            self._guard(lambda: self._take(data))
+            self._guard(self._take, data)
 
     def _take(self, data: memoryview) -> None:
         core = self.connection.session
@@ -275,7 +275,7 @@ class AsyncSession(Dispatch):
         """Write what a descriptor takes now; what it still does not take is looked at again."""
         for stream, sink in list(command.sinks.items()):
             if sink.pending:
-                self._written(command, stream, sink.flush)
+                self._hand_on(command, stream)
             if not sink.pending:
                 self._unwatch(sink)
         self._forget_if_over(command)

@@ -12,7 +12,7 @@ from rexec.errors import ConnectionLost, RemoteProtocolError, RexecError
 from rexec.limits import CHANNEL_MAX, CHANNELS_PER_SESSION, DATA_MAX
 from rexec.protocol import frames as f
 from rexec.protocol.connection import RESUME
-from rexec.protocol.frames import DATA, Stream
+from rexec.protocol.frames import Stream
 from rexec.protocol.frames import Farewell as Reason
 from rexec.protocol.state import Handshake
 
@@ -175,7 +175,7 @@ class Dispatch:
         size = min(len(data), self._room(command), DATA_MAX)
         if size:
             command.is_fed = True
-            self._queue(self._send(DATA[Stream.STDIN](bytes(data[:size])), command.channel))
+            self._queue(self.connection.pack_data(command.channel, Stream.STDIN, bytes(data[:size])))
         return size
 
     def finish(self, command: Command) -> None:
@@ -189,10 +189,10 @@ class Dispatch:
 
     # --- frames -------------------------------------------------------------------------------
 
-    def _guard(self, step: Callable[[], None]) -> None:
+    def _guard(self, step: Callable[..., None], *given: object) -> None:
         """Do a step; what ends the connection ends its commands, and is no error here."""
         try:
-            step()
+            step(*given)
         except ConnectionLost as error:
             self._cut(error)
         except RemoteProtocolError as error:
@@ -204,6 +204,12 @@ class Dispatch:
             self._frame(*event)
 
     def _frame(self, channel: int, frame: f.Frame) -> None:
+        if isinstance(frame, f.Data):
+            command = self._commands.get(channel)
+            if command is not None:
+                self._deliver(command, frame.stream, frame.data)
+                self._changed(command)
+            return
         match frame:
             case f.Ping():
                 self._queue(self._send(f.Pong(frame.token)))
@@ -218,14 +224,10 @@ class Dispatch:
             case _:
                 pass
         command = self._commands.get(channel)
-        if command is None:
-            return
-        if isinstance(frame, f.Data):
-            self._deliver(command, frame.stream, frame.data)
-        else:
+        if command is not None:
             command.take(frame)
             self._forget_if_over(command)
-        self._changed(command)
+            self._changed(command)
 
     def _notice(self, channel: int, message: str) -> None:
         command = self._commands.get(channel)
@@ -235,19 +237,21 @@ class Dispatch:
 
     def _deliver(self, command: Command, stream: Stream, data: bytes | memoryview) -> None:
         command.received[stream] += len(data)
-        self._written(command, stream, lambda: command.sinks[stream].put(data))
+        self._hand_on(command, stream, data)
 
-    def _flush_sinks(self) -> None:
-        for command in list(self._commands.values()):
-            for stream, sink in command.sinks.items():
-                if sink.pending:
-                    self._written(command, stream, sink.flush)
+    def _tend(self, command: Command) -> None:
+        """Hand on what waited, and forget a command that waited for this alone."""
+        for stream, sink in command.sinks.items():
+            if sink.pending:
+                self._hand_on(command, stream)
+        if command.last is not None or command.error is not None:
             self._forget_if_over(command)
 
-    def _written(self, command: Command, stream: Stream, write: Callable[[], int]) -> None:
-        """Hand output on, and credit what is gone."""
+    def _hand_on(self, command: Command, stream: Stream, data: bytes | memoryview = b"") -> None:
+        """Hand on what came, or what waited; credit what is gone."""
+        sink = command.sinks[stream]
         try:
-            gone = write()
+            gone = sink.put(data) if data else sink.flush()
         except (BrokenPipeError, ConnectionResetError):
             gone = self._give_up(command, stream)
             self.closed_sink = command
@@ -296,7 +300,7 @@ class Dispatch:
             return False
         if data:
             command.is_fed = True
-            self._queue(self._send(DATA[Stream.STDIN](data), command.channel))
+            self._queue(self.connection.pack_data(command.channel, Stream.STDIN, data))
         else:
             command.source = None
             self.finish(command)

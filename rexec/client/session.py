@@ -117,7 +117,7 @@ class Session(Dispatch):
 
     def serve(self, ready: dict[int, int]) -> None:
         """Do what can be done, after a poll."""
-        self._guard(lambda: self._serve(ready))
+        self._guard(self._serve, ready)
 
     def _interest(self) -> tuple[dict[int, int], bool]:
         """Return what to poll, and whether something can be done that no poll announces.
@@ -137,10 +137,10 @@ class Session(Dispatch):
             for sink in command.sinks.values():
                 if sink.pending and sink.descriptor >= 0:
                     interest[sink.descriptor] = interest.get(sink.descriptor, 0) | select.POLLOUT
-            if self._room_for_input(command):
-                descriptor = command.source.descriptor if command.source is not None else -1
-                if descriptor >= 0:
-                    interest[descriptor] = interest.get(descriptor, 0) | select.POLLIN
+            source = command.source
+            if source is not None and self._room_for_input(command):
+                if source.descriptor >= 0:
+                    interest[source.descriptor] = interest.get(source.descriptor, 0) | select.POLLIN
                 else:
                     has_more = True
         return interest, has_more
@@ -156,22 +156,22 @@ class Session(Dispatch):
         if self._back is not None:
             due = self._back.wait()
         else:
-            limit = self.keepalive + self.silence if self._pinged else self.keepalive
-            due = max(0.0, limit - now + self._heard)
-        if self._ack_at is not None:
-            due = max(0.0, min(due, self._ack_at - now))
-        return min(due, due if timeout is None else timeout) * 1000 + 1
+            due = self._heard + self.keepalive + (self.silence if self._pinged else 0) - now
+        if self._ack_at is not None and self._ack_at - now < due:
+            due = self._ack_at - now
+        if timeout is not None and timeout < due:
+            due = timeout
+        return due * 1000 + 1 if due > 0 else 1
 
     def _serve(self, ready: dict[int, int]) -> None:
         if self._back is not None:
             self._come_back(self._back)
         elif self._lost is None:
-            events = ready.get(self._number, 0)
-            if events & _READABLE or self.wire.pending():
+            if ready.get(self._number, 0) & _READABLE or self.wire.pending():
                 self._receive()
             self._keep_alive()
-        self._flush_sinks()
-        for command in list(self._commands.values()):
+        for command in tuple(self._commands.values()):
+            self._tend(command)
             source = command.source
             if source is not None and (source.descriptor < 0 or ready.get(source.descriptor, 0) & _READABLE):
                 self._feed(command)
@@ -202,12 +202,14 @@ class Session(Dispatch):
     def _acknowledge(self) -> None:
         """Tell the server what it need not keep any more, now or a little later."""
         core = self.connection.session
-        if core.ack_due or (self._ack_at is not None and time.monotonic() >= self._ack_at):
-            self._queue(self.connection.acknowledge())
         if not core.ack_pending:
             self._ack_at = None
-        elif self._ack_at is None:
+            return
+        if self._ack_at is None:
             self._ack_at = time.monotonic() + ACK_DELAY
+        if core.ack_due or time.monotonic() >= self._ack_at:
+            self._ack_at = None
+            self._queue(self.connection.acknowledge())
 
     # --- without a connection -----------------------------------------------------------------
 

@@ -83,7 +83,7 @@ class FrameBuffer:
     @property
     def place(self) -> memoryview | None:
         """Where the rest of a large frame is to be received, if one came in part."""
-        return memoryview(self._data)[self._end :] if self._end < len(self._data) else None
+        return None if self._end == len(self._data) else memoryview(self._data)[self._end :]
 
     def header(self) -> tuple[int, int, int, int] | None:
         """Return type, flags, channel and length of the next frame, or None."""

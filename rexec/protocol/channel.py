@@ -108,7 +108,7 @@ class Incoming:
         `may_grow` is how many bytes this window may still grow by.
         """
         self.take(size)
-        if self.ended or self.stopped or self.consumed + self.window - self.granted < self.window // 2:
+        if self.consumed + self.window - self.granted < self.window // 2 or self.ended or self.stopped:
             return None
         starved = self.granted - self.received < self.window // 4
         keeping_up = self.consumed == self.received
@@ -191,9 +191,7 @@ class ChannelState:
         self.state = after
         match frame:
             case f.Data():
-                theirs = self.incoming[frame.stream]
-                theirs.arrived(len(frame.data))
-                return not theirs.stopped
+                return self.receive_data(sender, type(frame), len(frame.data))
             case f.Eof():
                 self._peers(frame.stream).finish()
             case f.Stop():
@@ -205,6 +203,16 @@ class ChannelState:
             case _:
                 pass
         return True
+
+    def receive_data(self, sender: Role, kind: type[f.Data], size: int) -> bool:
+        """Account for bytes of the peer; False says that nobody reads them."""
+        if (self.state, sender, kind) not in CHANNEL:
+            raise RemoteProtocolError(f"{kind.__name__} in state {self.state.value}")
+        if self.state is Channel.CLOSED:
+            return False
+        theirs = self.incoming[kind.stream]
+        theirs.arrived(size)
+        return not theirs.stopped
 
     def _begin(self, frame: f.Exec) -> None:
         """Set where the output of the command goes on, on whichever side we are."""

@@ -22,7 +22,7 @@ resumed session sends again, waits in the core: after a welcome, send what `agai
 from __future__ import annotations
 
 from rexec.errors import LocalProtocolError, RemoteProtocolError
-from rexec.limits import HEADER_SIZE, JUDGING_MAX, NONCE, PROOFS_MAX, SESSION_ID
+from rexec.limits import DATA_MAX, HEADER_SIZE, JUDGING_MAX, NONCE, PROOFS_MAX, SESSION_ID
 from rexec.protocol.buffer import HEADER, FrameBuffer, is_session_frame, judge, pack
 from rexec.protocol.frames import (
     DATA,
@@ -40,7 +40,10 @@ from rexec.protocol.session import Session
 from rexec.protocol.state import HANDSHAKE, OPENERS, Handshake, Role
 
 RESUME = "resume"  # the feature: frames are kept and acknowledged, a session can be taken up again
-_BULK = frozenset(DATA.values())
+_BULK = {  # of a role: what its peer sends of data, by code
+    role: {kind.code: kind for kind in DATA.values() if (Handshake.OPEN, role.other, kind) in HANDSHAKE}
+    for role in Role
+}
 _WAITING = (Handshake.EARLY, Handshake.JUDGING)
 _STRANGER = tuple(state for state in Handshake if state not in (Handshake.OPEN, Handshake.CLOSED))
 
@@ -60,6 +63,7 @@ class Connection:
         self._offered: frozenset[str] | None = None
         self._peer_received = 0
         self._buffer = FrameBuffer()
+        self._bulk = _BULK[role]
         self._early = 0  # bytes of channels that were sent behind the proof
         self._held: list[bytes] = []  # what waits for the welcome
         self._broken: str | None = None
@@ -78,6 +82,17 @@ class Connection:
             raise LocalProtocolError(flaw)
         self.state = after
         self._note(frame, data[HEADER_SIZE:])
+        return data
+
+    def pack_data(self, channel: int, stream: Stream, payload: bytes) -> bytes:
+        """Return the bytes of a data frame, as `send` does."""
+        kind, size = DATA[stream], len(payload)
+        if self.state is not Handshake.OPEN or self._held or size > kind.limit:
+            return self.send(kind(payload), channel)
+        if not self.session.send_data(channel, stream, size):
+            return b""
+        data = HEADER.pack(kind.code, 0, channel, size) + payload
+        self.session.retain(data)
         return data
 
     def send_data(self, channel: int, stream: Stream, view: memoryview) -> bool:
@@ -197,14 +212,29 @@ class Connection:
             if header is None:
                 break
             kind, flags, channel, length = header
+            if (
+                (bulk := self._bulk.get(kind)) is not None
+                and self.state is Handshake.OPEN
+                and not flags
+                and channel
+                and length <= DATA_MAX
+            ):  # most frames; what is wrong with others is told below
+                data = self._buffer.take(length, here=True)
+                if data is None:
+                    break
+                found = self.session.receive_data(channel, bulk, data)
+                if found is not None:
+                    return channel, found
+                continue
             frame_type = judge(kind, flags, channel, length, greeting=self.state in _STRANGER)
             after = self._after(frame_type)
             if self.state is after is Handshake.REFUSED:
                 self._buffer.skip(length)
                 continue
-            payload = self._buffer.take(length, here=frame_type in _BULK)
+            payload = self._buffer.take(length)
             if payload is None:
                 break
+            assert isinstance(payload, bytes)
             frame = self._follow(frame_type, after, channel, payload)
             if frame is not None:
                 return channel, frame
@@ -227,17 +257,16 @@ class Connection:
         return after
 
     def _follow(
-        self, frame_type: type[Frame] | None, after: Handshake, channel: int, payload: bytes | memoryview
+        self, frame_type: type[Frame] | None, after: Handshake, channel: int, payload: bytes
     ) -> Frame | None:
         """Take one whole frame; return it, or None where it is to be dropped."""
         if channel:
             self.session.count(HEADER_SIZE + len(payload))
         if frame_type is None:
             return None
-        frame = frame_type.decode(payload)  # type: ignore[arg-type]  # a view is of data alone
+        frame = frame_type.decode(payload)
         if channel:
             return frame if self.session.receive(channel, frame) else None
-        assert isinstance(payload, bytes)
         if (flaw := _flaw(frame)) is not None:
             raise RemoteProtocolError(flaw)
         self.state = after

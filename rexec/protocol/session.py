@@ -11,6 +11,7 @@ from rexec.limits import (
     ACK_BYTES,
     ACK_FRAMES,
     CHANNELS_PER_SESSION,
+    HEADER_SIZE,
     RETAIN_BYTES,
     RETAIN_FRAMES,
     UNANSWERED_BYTES,
@@ -18,7 +19,7 @@ from rexec.limits import (
     WINDOW_TOTAL,
 )
 from rexec.protocol.channel import ChannelState
-from rexec.protocol.frames import Credit, Frame, Stream
+from rexec.protocol.frames import Credit, Data, Frame, Stream
 from rexec.protocol.state import OPENERS, Channel, Role
 
 TYPE_CHECKING = False
@@ -105,6 +106,14 @@ class Session:
         wanted = state.receive(self.role.other, frame)
         self._settle(channel, state)
         return wanted
+
+    def receive_data(self, channel: int, kind: type[Data], data: bytes | memoryview) -> Data | None:
+        """Count and follow a data frame of the peer; None says that it is dropped."""
+        self.count(HEADER_SIZE + len(data))
+        state = self.channels.get(channel)
+        if state is None:
+            state = self._fresh(RemoteProtocolError, kind(data))
+        return kind(data) if state.receive_data(self.role.other, kind, len(data)) else None
 
     def count(self, size: int) -> None:
         """Count one received session frame of `size` bytes, dropped or not.

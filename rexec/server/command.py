@@ -60,11 +60,13 @@ class Command:
 
     # --- what the client says -----------------------------------------------------------------
 
+    def take(self, frame: f.Data) -> None:
+        """Take input."""
+        self._intake.take(memoryview(frame.data))
+
     def frame(self, frame: f.Frame) -> None:
-        """Take one frame of this channel."""
+        """Take one frame of this channel that is no data."""
         match frame:
-            case f.Stdin():
-                self._intake.take(memoryview(frame.data))
             case f.Eof():
                 self._intake.finish()
             case f.Stop():
@@ -213,7 +215,7 @@ class Command:
     # --- output -------------------------------------------------------------------------------
 
     def _resume(self, stream: Stream) -> None:
-        if stream in self._outputs and stream not in self._reading and not self._is_blocked(stream):
+        if stream in self._outputs and stream not in self._reading and self._room(stream):
             self._reading.add(stream)
             self._loop.add_reader(self._outputs[stream], self._readable, stream)
 
@@ -222,17 +224,18 @@ class Command:
             self._reading.discard(stream)
             self._loop.remove_reader(self._outputs[stream])
 
-    def _is_blocked(self, stream: Stream) -> bool:
-        return not self._dropping and self._is_full(stream)
-
-    def _is_full(self, stream: Stream) -> bool:
-        return not self.session.may_send() or not self.session.room(self.channel, stream)
+    def _room(self, stream: Stream) -> int:
+        """Return how many bytes may be read now."""
+        if self._dropping:
+            return DATA_MAX
+        room = self.session.room(self.channel, stream) if self.session.may_send() else 0
+        return room if room < DATA_MAX else DATA_MAX
 
     def _readable(self, stream: Stream) -> None:
-        if self._is_blocked(stream):
+        size = self._room(stream)
+        if not size:
             self._pause(stream)
             return
-        size = DATA_MAX if self._dropping else min(self.session.room(self.channel, stream), DATA_MAX)
         descriptor = self._outputs[stream]
         try:
             count = os.readv(descriptor, [_ROOM[HEADER_SIZE : HEADER_SIZE + size]])

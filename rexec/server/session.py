@@ -98,8 +98,7 @@ class Session:
             self.part(Farewell.PROTOCOL_ERROR, str(error))
             return
         if was_full and not core.full and self._flowing:
-            for command in tuple(self._commands.values()):
-                command.writable(True)
+            self._go_on()
         if core.ack_due:
             self._acknowledge()
         elif core.ack_pending and self._ack_timer is None:
@@ -164,6 +163,10 @@ class Session:
     # --- frames -------------------------------------------------------------------------------
 
     def _frame(self, channel: int, frame: f.Frame) -> None:
+        command = self._commands.get(channel)
+        if command is not None and isinstance(frame, f.Data):
+            command.take(frame)
+            return
         match frame:
             case f.Exec():
                 self._exec(channel, frame)
@@ -181,10 +184,10 @@ class Session:
                 self._answers.pop(channel)
                 self.send(f.Exit(Cause.EXITED, truncated=True), channel)
                 self._one_less()
+            case _ if command is not None:
+                command.frame(frame)
             case _:
-                command = self._commands.get(channel)
-                if command is not None:
-                    command.frame(frame)
+                pass
 
     def _exec(self, channel: int, frame: f.Exec) -> None:
         is_known = self._ids.is_known(frame)
@@ -317,8 +320,7 @@ class Session:
         self.log.event("resumed", user=self.user, running=len(self._commands), after=round(away, 3))
         self._flowing = True
         link.write(data)
-        for command in tuple(self._commands.values()):
-            command.writable(self._flowing)
+        self.writable(self._flowing)
         self.follow()
 
     # --- the end ------------------------------------------------------------------------------

@@ -120,10 +120,11 @@ class Wire:
         """Fill `place` as far as can be without waiting; where we wait, with a part of it."""
         total, is_drained = 0, False
         while True:
-            size = tls.read(place[total:] if total else place)
-            if size is None:
-                return total or None
-            total += size
+            if tls.has_more:
+                size = tls.read(place[total:] if total else place)
+                if size is None:
+                    return total or None
+                total += size
             if is_drained or total == len(place) or (total and self._waits):
                 return total
             came = self._take(wire := self._wire)

@@ -187,7 +187,7 @@ class Link(asyncio.BufferedProtocol):
         assert self.tls is not None
         if not self.tls.ready and not self._handshake():
             return
-        while True:
+        while self.tls.has_more:
             place = self._owner.place
             if place is None:
                 place = self._buffers.plain
@@ -198,9 +198,8 @@ class Link(asyncio.BufferedProtocol):
             if not size:
                 break
             self._owner.received(place[:size])
-            if not self.tls.has_more:
-                break
-        self._flush()  # the answer to a key update
+        if self.tls.has_answer:  # to a key update
+            self._flush()
 
     def _flush(self) -> None:
         if self.tls is not None and self._transport is not None:

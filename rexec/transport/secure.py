@@ -67,12 +67,10 @@ class TlsLayer:
     def read(self, buffer: memoryview) -> int | None:
         """Decrypt into `buffer`; return how many bytes, 0 for none now, None at the end."""
         total = 0
-        while total < len(buffer):
+        while total < len(buffer) and (self.has_more or not total):
             if self._broken is not None:
                 _check_end(self._broken)
                 return None
-            if total and not self.has_more:
-                return total
             try:
                 size = self._object.read(len(buffer) - total, buffer[total:] if total else buffer)
             except _ssl.SSLWantReadError:
@@ -90,8 +88,13 @@ class TlsLayer:
     @property
     def has_more(self) -> bool:
         """Whether another read could bring something."""
-        waits = self._incoming.pending or self._incoming.eof or self._object.pending()
-        return bool(waits) or self._broken is not None
+        came = self._incoming
+        return bool(came.pending or self._object.pending() or came.eof or self._broken is not None)
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether TLS has something to send that nobody wrote."""
+        return bool(self._outgoing.pending)
 
     def write(self, data: bytes | memoryview) -> bytes:
         """Encrypt, and return what is to go to the wire."""

@@ -56,6 +56,8 @@ class Owner:
 class Silent(TlsLayer):
     """TLS that has something to say of its own whenever it is asked, as after a key update."""
 
+    has_more = has_answer = True  # type: ignore[assignment]
+
     def __init__(self) -> None:
         self.ready = False
 
