@@ -7,7 +7,6 @@ Errors of the system end here as `ConfigError`, one line each.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 
@@ -27,11 +26,6 @@ _OPEN = 0o077  # readable or writable by others than the owner
 _COMMON = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _CREATE = _COMMON | os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _CHUNK = 64 * 1024  # bytes of one read
-
-_WORDS = {
-    errno.ELOOP: "is a symbolic link that is not followed",
-    errno.EEXIST: "already exists, and is never overwritten",
-}
 
 
 def read_private(path: str) -> bytes:
@@ -118,7 +112,14 @@ def _open(path: str, flags: int, mode: int = 0) -> int:
 
 def refused(path: str, error: OSError) -> ConfigError:
     """Return an error of the system as one line."""
-    words = _WORDS.get(error.errno or 0) or (error.strerror or str(error)).lower()
+    from errno import ELOOP
+
+    if isinstance(error, FileExistsError):
+        words = "already exists, and is never overwritten"
+    elif error.errno == ELOOP:
+        words = "is a symbolic link that is not followed"
+    else:
+        words = (error.strerror or str(error)).lower()
     return ConfigError(f"{path}: {words}")
 
 
@@ -231,7 +232,9 @@ def _open_to_append(path: str) -> int:
 def _append(descriptor: int, data: bytes) -> None:
     """Write with one call, so that lines of two processes do not mix."""
     if os.write(descriptor, data) != len(data):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        from errno import ENOSPC
+
+        raise OSError(ENOSPC, os.strerror(ENOSPC))
     os.fsync(descriptor)
 
 

@@ -12,7 +12,6 @@ import os
 import sys
 
 from rexec.cli.options import USAGE, parse
-from rexec.cli.output import report, show
 from rexec.errors import RexecError, UsageError
 
 TYPE_CHECKING = False
@@ -29,6 +28,8 @@ def main() -> NoReturn:
     try:
         code = run(sys.argv[1:])
     except RexecError as error:
+        from rexec.cli.output import report
+
         code = report(PROGRAM, error)
     except KeyboardInterrupt:
         import signal
@@ -57,6 +58,7 @@ def run(arguments: list[str]) -> int:
     line = parse(arguments)
     if line.help or line.version:
         from rexec import __version__
+        from rexec.cli.output import show
 
         return show(USAGE if line.help else f"rexec {__version__}\n")
     if line.host is None:

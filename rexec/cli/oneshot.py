@@ -10,8 +10,6 @@ import os
 
 from rexec import files
 from rexec.cli.destination import check, target_of
-from rexec.cli.output import report, say
-from rexec.cli.persons import ask_passphrase, ask_trust, has_terminal
 from rexec.cli.signals import RESIZED, Signals, die_by
 from rexec.client.config import directory, variables
 from rexec.client.connect import connect
@@ -28,9 +26,11 @@ if TYPE_CHECKING:
     from rexec.cli.terminal import Attached
     from rexec.client.command import Command
     from rexec.client.config import Target
+    from rexec.client.identity import Passphrase
     from rexec.client.result import Result
     from rexec.client.session import Session
     from rexec.client.streams import Sink, Source
+    from rexec.client.trust import Ask
 
 PROGRAM = "rexec"
 _SIGNALLED = 128  # and above: by a signal, as shells have it
@@ -228,7 +228,11 @@ class OneShot:
         self._write_status(result)
         if self.line.json:
             return error.exit_code
-        return error.exit_code if self.line.quiet_all else report(self.program, error)
+        if self.line.quiet_all:
+            return error.exit_code
+        from rexec.cli.output import report
+
+        return report(self.program, error)
 
     def _finish(self, result: Result) -> int:
         if (self.line.lists or self.line.explain) and result.state == "ok":
@@ -267,12 +271,16 @@ class OneShot:
 
     def _say(self, text: str, *, always: bool = False) -> None:
         if always or not self.line.quiet:
+            from rexec.cli.output import say
+
             say(self.program, text)
 
     def _notice(self, text: str) -> None:
         """Print what happened to the command; a raw terminal needs a return of ours."""
         if self.line.quiet_all:
             return
+        from rexec.cli.output import say
+
         if self.terminal is None:
             say(self.program, text)
         else:
@@ -325,10 +333,13 @@ def connect_to(
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Session:
     """Return a session; the person at our terminal is asked what has to be asked. Raises `RexecError`."""
-    asks = may_ask(target)
-    passphrase = ask_passphrase if asks else no_passphrase
+    ask: Ask | None = None
+    passphrase: Passphrase = no_passphrase
+    if may_ask(target):
+        from rexec.cli.persons import ask_passphrase, ask_trust
+
+        ask, passphrase = ask_trust, ask_passphrase
     keys = signers(target.home, target.identities, os.environ, passphrase)
-    ask = ask_trust if asks else None
     return connect(target, keys, ask=ask, say=say, told=told, first=first, meanwhile=meanwhile)
 
 
@@ -339,7 +350,7 @@ def reason_of(name: str, result: Result) -> str:
 
 def may_ask(target: Target) -> bool:
     """Whether there is a person who may be asked."""
-    return target.asks and has_terminal()
+    return target.asks and os.isatty(0) and os.isatty(2)
 
 
 def _write_all(descriptor: int, data: bytes, name: str) -> None:

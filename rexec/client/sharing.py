@@ -98,17 +98,14 @@ def pair() -> tuple[Line, Line]:
     return Line(ours), Line(theirs)
 
 
-def reach(path: str) -> Line:
-    """Return a conversation with the master at `path`. Raises `Unreachable`."""
+def knock(path: str) -> Line:
+    """Connect to the master at `path`, who is still to be `heard`. Raises `Unreachable`."""
     line = Line(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC))
     try:
         line.socket.settimeout(_PATIENCE)  # one that was stopped is no use
         line.socket.connect(path)
         if line.peer_uid() != os.geteuid():
             raise Unreachable(f"{path}: belongs to another user")
-        if line.hear()[0][:1] != [GREETING]:
-            raise Unreachable(f"{path}: no master of ours")
-        line.socket.settimeout(None)
     except OSError as error:
         line.close()
         raise Unreachable(f"{path}: {_words(error)}") from None
@@ -119,6 +116,26 @@ def reach(path: str) -> Line:
         line.close()
         raise
     return line
+
+
+def heard(line: Line, path: str) -> Line:
+    """Wait for the master to say who it is; return the conversation. Raises `Unreachable`."""
+    try:
+        if line.hear()[0][:1] != [GREETING]:
+            raise Unreachable(f"{path}: no master of ours")
+        line.socket.settimeout(None)
+    except OSError as error:
+        line.close()
+        raise Unreachable(f"{path}: {_words(error)}") from None
+    except Unreachable:
+        line.close()
+        raise
+    return line
+
+
+def reach(path: str) -> Line:
+    """Return a conversation with the master at `path`. Raises `Unreachable`."""
+    return heard(knock(path), path)
 
 
 def _words(error: OSError) -> str:

@@ -11,7 +11,6 @@ import gc
 import os
 import sys
 
-from rexec.cli.output import report, say
 from rexec.cli.ssh.options import USAGE, parse
 from rexec.errors import RexecError, UsageError
 
@@ -41,6 +40,8 @@ def main(*, carries: bool = False) -> NoReturn:
         code = run(settings)
     except RexecError as error:
         if settings is None or not settings.quiet:
+            from rexec.cli.output import report
+
             report(PROGRAM, error)
         code = FAILED
     except KeyboardInterrupt:
@@ -71,9 +72,10 @@ def run(settings: Settings) -> int:
         return 0
     if settings.host is None:
         raise UsageError("no host", hint=USAGE)
-    from rexec.cli.ssh.configuration import read_file
+    if settings.config_file is not None:
+        from rexec.cli.ssh.configuration import read_file
 
-    read_file(settings)
+        read_file(settings)
     if settings.shows_settings:
         from rexec.cli.ssh.shown import show
 
@@ -117,6 +119,8 @@ def warn(settings: Settings) -> None:
     while settings.warnings:
         text = settings.warnings.pop(0)
         if not (settings.quiet or settings.terse):
+            from rexec.cli.output import say
+
             say(PROGRAM, text)
 
 

@@ -6,7 +6,6 @@ import os
 import sys
 
 from rexec import files
-from rexec.cli.ssh.tokens import Tokens, login
 from rexec.client.config import Wishes, load_config, resolve
 from rexec.errors import UsageError
 from rexec.limits import KEEPALIVE_IDLE
@@ -15,10 +14,12 @@ from rexec.transport.address import parse_address, parse_port
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rexec.cli.ssh.settings import Settings
+    from rexec.cli.ssh.tokens import Tokens
     from rexec.client.config import Target
     from rexec.transport.passage import Via
 
 ACCEPT = "-o StrictHostKeyChecking=accept-new"
+_SIGNS = frozenset("%~$")  # how a token, a home directory and a variable begin
 OURSELVES = "from rexec.cli.ssh import carry; carry()"
 
 
@@ -39,9 +40,10 @@ def _target_of(settings: Settings) -> Target:
         raise UsageError(f"{settings.host!a} is not a host name")
     target = resolve(settings.host, wishes, load_config(home, None))
     if settings.host_name is not None:
-        name = Tokens(settings.host, settings.host, target.address.port, target.user).expand(
-            settings.host_name
-        )
+        from rexec.cli.ssh.tokens import Tokens
+
+        tokens = Tokens(settings.host, settings.host, target.address.port, target.user)
+        name = tokens.expand(settings.host_name)
         target.address = parse_address(name, port=target.address.port)
     _trust(settings, target)
     _identities(settings, target)
@@ -56,9 +58,18 @@ def _target_of(settings: Settings) -> Target:
 
 def tokens_of(settings: Settings, target: Target) -> Tokens:
     """Return what `%h` and its like stand for; without a user it is who we are here."""
+    from rexec.cli.ssh.tokens import Tokens, login
+
     assert settings.host is not None
     address = target.address
     return Tokens(settings.host, address.path or address.host, address.port, target.user or login())
+
+
+def expanded(settings: Settings, text: str) -> str:
+    """Return a path with its tokens replaced; most have none. Raises `UsageError`."""
+    if _SIGNS.isdisjoint(text):
+        return text
+    return tokens_of(settings, target_of(settings)).expand(text, is_path=True)
 
 
 def _trust(settings: Settings, target: Target) -> None:

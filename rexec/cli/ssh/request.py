@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from rexec.auth.patterns import matches
 from rexec.errors import UsageError
 
 TYPE_CHECKING = False
@@ -47,6 +46,10 @@ def warn_of_patterns(settings: Settings, text: str) -> None:
 
 def offered(settings: Settings, environ: Mapping[str, str]) -> Pairs:
     """Return the variables of SendEnv and SetEnv: a rule takes those that it passes, as sshd does."""
+    if not (settings.send_env or settings.set_env):
+        return ()
+    from rexec.auth.patterns import matches
+
     found: dict[str, str] = {}
     for pattern in settings.send_env:
         if pattern.startswith("-"):

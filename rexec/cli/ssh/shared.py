@@ -5,17 +5,15 @@ from __future__ import annotations
 import gc
 import os
 
-from rexec.cli.guest import Guest
-from rexec.cli.output import say
-from rexec.cli.ssh.destination import target_of, tokens_of
+from rexec.cli.ssh.destination import expanded, target_of
 from rexec.cli.ssh.request import offered
 from rexec.client.config import variables
-from rexec.client.sharing import Unreachable, reach
+from rexec.client.sharing import Unreachable, heard, knock, reach
 from rexec.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rexec.cli.guest import End
+    from rexec.cli.guest import End, Guest
     from rexec.cli.ssh.settings import Settings
     from rexec.cli.terminal import Attached
     from rexec.client.config import Target
@@ -32,7 +30,7 @@ def place_of(settings: Settings) -> str | None:
     path = settings.control_path
     if path is None or path.lower() == "none":
         return None
-    return tokens_of(settings, target_of(settings)).expand(path, is_path=True)
+    return expanded(settings, path)
 
 
 def order(settings: Settings, path: str | None) -> int:
@@ -53,6 +51,8 @@ def order(settings: Settings, path: str | None) -> int:
         else said.get(settings.control or "", "")
     )
     if not settings.quiet:
+        from rexec.cli.output import say
+
         say(PROGRAM, text)
     return 0
 
@@ -62,7 +62,10 @@ def run(settings: Settings, path: str) -> int | None:
     if not settings.text:
         return None
     try:
-        line = reach(path)
+        line = knock(path)
+        import rexec.cli.guest  # noqa: F401  # it is read while the master comes to the door
+
+        heard(line, path)
     except Unreachable:
         return None
     return visit(settings, line)
@@ -70,12 +73,16 @@ def run(settings: Settings, path: str) -> int | None:
 
 def visit(settings: Settings, line: Line) -> int | None:
     """Run the command by a master; None where nothing was started, and a connection of our own may do."""
+    from rexec.cli.guest import Guest
+
     target = target_of(settings)
     attached = _attached(settings)
     is_raw = attached is not None and attached.is_local
 
     def notice(text: str) -> None:
         if not settings.quiet:
+            from rexec.cli.output import say
+
             say(PROGRAM, text, "\r\n" if is_raw else "\n")
 
     gc.freeze()  # what is here stays
@@ -92,16 +99,20 @@ def visit(settings: Settings, line: Line) -> int | None:
 
 
 def _finish(settings: Settings, target: Target, guest: Guest, end: End) -> int:
-    from rexec.cli.signals import die_by
-
     if end.closed:
         import signal
 
+        from rexec.cli.signals import die_by
+
         die_by(signal.SIGPIPE)
     if end.error is not None and (not settings.quiet or end.state in FAR):
+        from rexec.cli.output import say
+
         say(PROGRAM, f"{target.name}: {'denied: ' if end.state == 'denied' else ''}{end.error}")
     if guest.signals.was_interrupted(end.signal):
         import signal
+
+        from rexec.cli.signals import die_by
 
         die_by(signal.SIGINT)
     return FAILED if end.state == "signal" else min(end.code, FAILED)
