@@ -27,25 +27,25 @@ HEAVY = {
     *("argparse", "asyncio", "bcrypt", "click", "cryptography", "dataclasses", "json", "logging"),
     *("pathlib", "prompt_toolkit", "subprocess", "typing"),
 }
-LIGHT = [
-    *("rexec", "rexec.protocol.connection", "rexec.cli.main", "rexec.cli.oneshot", "rexec.client.connect"),
-    "rexec.cli.copies",
-    *("rexec.cli.ssh", "rexec.cli.ssh.direct", "rexec.cli.ssh.opening", "rexec.client.master"),
+LIGHT = ["rexec", "rexec.cli.copies"]
+# nor these, one by one not dear: docs/decisions/0012
+DEAR = {
+    *("base64", "collections", "contextlib", "copyreg", "datetime", "enum", "functools", "hashlib", "re"),
+    *("selectors", "signal", "socket", "ssl", "string", "threading", "tomllib", "warnings"),
+}
+COLD = [
+    *("rexec.protocol.connection", "rexec.cli.main", "rexec.cli.oneshot", "rexec.client.connect"),
+    *("rexec.client.session", "rexec.client.command", "rexec.client.identity", "rexec.client.agent"),
+    *("rexec.cli.jobs", "rexec.cli.ssh", "rexec.cli.ssh.direct", "rexec.cli.ssh.opening"),
+    *("rexec.client.master", "rexec.transport.passage"),
 ]
+# what a connection needs is imported once it was begun, and what a command needs while the server judges
+BEFOREHAND = ["rexec.cli.main", "rexec.cli.destination", "rexec.transport.approach"]
+OF_TLS = {"_ssl", "_hashlib", "rexec.protocol.frames", "rexec.auth.keys", "rexec.client.session"}
 
 # by way of a master nothing is imported that a connection needs
 LIGHTER = ["rexec.cli.ssh", "rexec.cli.ssh.shared", "rexec.cli.ssh.configuration", "rexec.cli.guest"]
-OF_A_CONNECTION = {
-    "enum",
-    "re",
-    "signal",
-    "ssl",
-    "socket",
-    "hashlib",
-    "selectors",
-    "rexec.protocol.frames",
-    "rexec.client.session",
-}
+OF_A_CONNECTION = {*OF_TLS, "errno", "pwd", "rexec.cli.output", "rexec.cli.ssh.tokens"}
 
 EVERY = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in modules()]
 
@@ -90,9 +90,19 @@ def test_imports_nothing_heavy(module: str) -> None:
     assert not HEAVY & imported_by(module)
 
 
+@pytest.mark.parametrize("module", COLD)
+def test_a_client_of_one_command_imports_nothing_dear(module: str) -> None:
+    assert not (HEAVY | DEAR) & imported_by(module)
+
+
+@pytest.mark.parametrize("module", BEFOREHAND)
+def test_nothing_of_tls_is_imported_before_it_is_connected(module: str) -> None:
+    assert not (HEAVY | DEAR | OF_TLS) & imported_by(module)
+
+
 @pytest.mark.parametrize("module", LIGHTER)
 def test_a_guest_of_a_master_imports_nothing_of_a_connection(module: str) -> None:
-    assert not (HEAVY | OF_A_CONNECTION) & imported_by(module)
+    assert not (HEAVY | DEAR | OF_A_CONNECTION) & imported_by(module)
 
 
 def imported_by(module: str) -> set[str]:

@@ -7,7 +7,7 @@ know the form.
 
 from __future__ import annotations
 
-import hashlib
+import _hashlib
 
 from rexec.auth.blob import BlobReader, Malformed, string, u32
 from rexec.auth.keys import PublicKey
@@ -24,7 +24,7 @@ _HASHES = ("sha512", "sha256")
 
 def signed_data(namespace: str, message: bytes, hash_name: str = HASH) -> bytes:
     """Return the bytes that a key signs for `message`."""
-    digest = hashlib.new(hash_name, message).digest()
+    digest = _hashlib.new(hash_name, message).digest()
     reserved = string(b"")
     return _MAGIC + string(namespace.encode()) + reserved + string(hash_name.encode()) + string(digest)
 
