@@ -2,13 +2,12 @@
 
 This is the fast way. Nothing may be imported here that a connection needs and a guest does not.
 Pipes, files and sockets are handed over as they are. A terminal stays ours, since only who belongs to
-it may read it in order: its bytes go through pipes.
+it may read it in order: its bytes go through pipes (`relays`).
 """
 
 from __future__ import annotations
 
 import os
-import select
 import stat
 
 from rexec.cli.signals import RESIZED, Signals
@@ -17,12 +16,12 @@ from rexec.client.sharing import Unreachable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from select import poll
 
+    from rexec.cli.relays import Relay
     from rexec.cli.terminal import Attached
     from rexec.client.sharing import Line
 
-_READ = 64 * 1024
-_PIECE = 4096  # what a terminal that poll calls writable takes without waiting, mostly
 _NULL = os.makedev(1, 3)  # /dev/null (Linux's devices.txt)
 
 
@@ -43,102 +42,6 @@ class End:
     def ended_by_itself(self) -> bool:
         """Whether it had its say about the screen; a shell exits 128+n for one that was killed."""
         return self.state in ("ok", "failed") and self.code <= 128
-
-
-class Relay:
-    """The bytes of one descriptor that stays ours, through a pipe to or from the master."""
-
-    __slots__ = ("_data", "_from", "_to", "error", "is_output", "theirs")
-
-    def __init__(self, descriptor: int) -> None:
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        outgoing = descriptor == 0
-        self.theirs = reading if outgoing else writing
-        self._from, self._to = (descriptor, writing) if outgoing else (reading, descriptor)
-        self._data = b""
-        self.is_output = not outgoing
-        self.error: OSError | None = None
-        if outgoing:
-            os.set_blocking(writing, False)
-
-    @property
-    def wanted(self) -> tuple[int, int]:
-        """The descriptor to poll, and for what; -1 where all is over."""
-        if self._data:
-            return self._to, select.POLLOUT
-        return self._from, select.POLLIN
-
-    def move(self) -> None:
-        """Move what can be moved, once the poll has said so."""
-        try:
-            if not self._data:
-                self._data = self.read()
-                if not self._data:
-                    self.end()
-                return
-            self._data = self._data[self.write(self._data) :]
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            self.error = error
-            self.end()
-
-    def read(self) -> bytes:
-        """Take some bytes; none is the end."""
-        return os.read(self._from, _READ)
-
-    def write(self, data: bytes) -> int:
-        """Write some, and return how many."""
-        return os.write(self._to, data[:_PIECE])
-
-    def drain(self) -> None:
-        """Move the rest of what the master wrote before it said that all is over."""
-        while self._from >= 0:
-            if self._data:
-                wait_writable(self._to)
-            self.move()
-
-    def end(self) -> None:
-        """Close what is ours of the pipe, and move nothing more."""
-        for number in (self._from, self._to):
-            if number > 2:
-                os.close(number)
-        self._from = self._to = -1
-        self._data = b""
-
-
-class TypedRelay(Relay):
-    """What is typed at a raw terminal, without what is meant for us."""
-
-    __slots__ = ("_source",)
-
-    def __init__(self, descriptor: int, attached: Attached) -> None:
-        super().__init__(descriptor)
-        self._source = attached.source()
-
-    def read(self) -> bytes:
-        return self._source.read(_READ)
-
-
-class ShownRelay(Relay):
-    """What a remote program writes to our terminal, whose changes are noted."""
-
-    __slots__ = ("_attached",)
-
-    def __init__(self, descriptor: int, attached: Attached) -> None:
-        super().__init__(descriptor)
-        self._attached = attached
-
-    def write(self, data: bytes) -> int:
-        self._attached.watch(data[:_PIECE])
-        return super().write(data)
-
-
-def wait_writable(descriptor: int) -> None:
-    """Wait until a descriptor takes something."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLOUT)
-    poll.poll()
 
 
 class Guest:
@@ -181,26 +84,26 @@ class Guest:
     def _handed(self, number: int) -> int:
         """Return the descriptor to hand over for one of ours."""
         attached = self._attached if self._attached is not None and self._attached.is_local else None
-        relay: Relay
-        if attached is not None and number < 2:
-            relay = TypedRelay(number, attached) if number == 0 else ShownRelay(number, attached)
-        elif _stays_ours(number):
-            relay = Relay(number)
-        else:
+        if (attached is None or number == 2) and not _stays_ours(number):
             return number
+        from rexec.cli.relays import relay_of
+
+        relay = relay_of(number, attached)
         self._relays.append(relay)
         return relay.theirs
 
     # --- while it runs ----------------------------------------------------------------------------
 
     def _follow(self) -> End | None:
+        from select import POLLIN, poll  # while the master has the command started
+
         while True:
-            poll = select.poll()
-            poll.register(self._line.fileno(), select.POLLIN)
-            poll.register(self.signals.descriptor, select.POLLIN)
-            moving = self._register(poll) if self._taken else {}
+            polled = poll()
+            polled.register(self._line.fileno(), POLLIN)
+            polled.register(self.signals.descriptor, POLLIN)
+            moving = self._register(polled) if self._taken else {}
             patience = self.signals.patience()
-            ready = dict(poll.poll(None if patience is None else patience * 1000 + 1))
+            ready = dict(polled.poll(None if patience is None else patience * 1000 + 1))
             for relay, (number, _) in moving.items():
                 if number in ready:
                     relay.move()
@@ -214,13 +117,13 @@ class Guest:
                 if over:
                     return end
 
-    def _register(self, poll: select.poll) -> dict[Relay, tuple[int, int]]:
+    def _register(self, polled: poll) -> dict[Relay, tuple[int, int]]:
         moving = {relay: relay.wanted for relay in self._relays if relay.wanted[0] >= 0}
         events: dict[int, int] = {}
         for number, event in moving.values():
             events[number] = events.get(number, 0) | event
         for number, event in events.items():
-            poll.register(number, event)
+            polled.register(number, event)
         return moving
 
     def _hear(self) -> tuple[End | None, bool]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 
-from rexec.cli.ssh.keywords import take_option
 from rexec.cli.ssh.settings import Settings
 from rexec.errors import UsageError
 
@@ -60,6 +59,12 @@ def _verbose(settings: Settings, _: str) -> None:
     settings.verbose += 1
 
 
+def _keyword(settings: Settings, value: str) -> None:
+    from rexec.cli.ssh.keywords import take_option
+
+    take_option(settings, value)
+
+
 def _control(settings: Settings, value: str) -> None:
     if value not in ("check", "exit", "stop"):
         raise UsageError(f"-O {value}: check, exit and stop can be had")
@@ -72,7 +77,7 @@ MAPPED: dict[str, tuple[str, Take]] = {
     "i": ("FILE", _identity),
     "F": ("FILE", _text("config_file")),
     "J": ("HOST", _text("proxy_jump")),
-    "o": ("KEY=VALUE", take_option),
+    "o": ("KEY=VALUE", _keyword),
     "t": ("", _tty),
     "T": ("", _no_tty),
     "n": ("", _on("no_stdin")),
