@@ -117,11 +117,11 @@ def _item_matches(place: str, item: str) -> bool:
 
 def _hash_matches(place: str, item: str) -> bool:
     """Compare with `|1|salt|HMAC-SHA1(salt, place)`, both in base64."""
-    from hmac import compare_digest, digest
+    from _hashlib import compare_digest, hmac_digest  # `hmac` takes a client 4 ms
 
     salt, _, expected = item.removeprefix(_HASHED).partition("|")
     name = place.encode("utf-8", "surrogateescape")
-    return compare_digest(digest(decode_base64(salt), name, "sha1"), decode_base64(expected))
+    return compare_digest(hmac_digest(decode_base64(salt), name, "sha1"), decode_base64(expected))
 
 
 def parse_known(text: str, name: str) -> Known:

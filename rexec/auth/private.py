@@ -106,6 +106,14 @@ class PrivateKey:
         return self.library_key().private_bytes(s.Encoding.PEM, s.PrivateFormat.OpenSSH, how)
 
 
+def load_library() -> None:
+    """Import what signs with an Ed25519 key, while there is nothing else to do."""
+    try:
+        import cryptography.hazmat.bindings._rust  # noqa: F401
+    except ImportError:
+        pass  # who signs will say so
+
+
 def _ed25519(seed: bytes) -> Ed25519PrivateKey:
     """Return the library's key for a seed, past its classes, which cost a client 8 ms and do no more."""
     try:

@@ -13,7 +13,7 @@ from rexec.cli.destination import check, target_of
 from rexec.cli.signals import RESIZED, Signals, die_by
 from rexec.client.config import directory, variables
 from rexec.client.connect import connect
-from rexec.client.identity import no_passphrase, signers
+from rexec.client.identity import get_ready, no_passphrase, signers
 from rexec.errors import LocalProtocolError, RexecError, UsageError
 from rexec.limits import EXEC_MAX
 from rexec.protocol import frames as f
@@ -339,6 +339,8 @@ def connect_to(
         from rexec.cli.persons import ask_passphrase, ask_trust
 
         ask, passphrase = ask_trust, ask_passphrase
+    if target.approach is not None:
+        get_ready(target.identities, os.environ)  # while the server shakes hands
     keys = signers(target.home, target.identities, os.environ, passphrase)
     return connect(target, keys, ask=ask, say=say, told=told, first=first, meanwhile=meanwhile)
 

@@ -99,12 +99,11 @@ def load_config(home: str, option: str | None) -> Config:
 
 def parse_config(text: str, name: str) -> Config:
     """Return a checked configuration; errors name file and line."""
-    import tomllib
+    from rexec.client.toml import read_plain
 
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}:{_placed(str(error), text)}") from None
+    tables = read_plain(text)
+    if tables is None:
+        tables = _read_all(text, name)
     config = Config()
     for table, content in tables.items():
         if table not in ("client", "hosts", "server") or not isinstance(content, dict):
@@ -116,6 +115,15 @@ def parse_config(text: str, name: str) -> Config:
             raise ConfigError(f"{name}:{_line(text, host, 'hosts')}: [hosts.NAME] is a table of its own")
         config.hosts[host] = _checked(content, _HOST, f"hosts.{host}", text, name)
     return config
+
+
+def _read_all(text: str, name: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}:{_placed(str(error), text)}") from None
 
 
 def _checked(

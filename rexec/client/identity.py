@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rexec import files
-from rexec.auth.private import PassphraseNeeded, parse_private
+from rexec.auth.private import PassphraseNeeded, load_library, parse_private
 from rexec.limits import PROOFS_MAX
 
 TYPE_CHECKING = False
@@ -27,6 +27,12 @@ class Signer:
         self.public = public
         self.sign = sign
         self.name = name
+
+
+def get_ready(chosen: tuple[str, ...], environ: Mapping[str, str]) -> None:
+    """Import what will sign, where no agent does, before its turn has come."""
+    if chosen or not environ.get("SSH_AUTH_SOCK"):
+        load_library()
 
 
 def signers(
