@@ -64,6 +64,8 @@ class Approach:
         """Return the connected socket, which has its timeout. Raises `ConnectError`."""
         while self._error is None:
             assert self._plain is not None
+            if self.tls is not None:  # it was connected: what it has to tell now is not about that
+                return self._plain
             found, self._plain = self._plain, None
             error = _outcome(found, self._timeout)
             if error is None:
