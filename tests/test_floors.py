@@ -36,7 +36,7 @@ DEAR = {
 COLD = [
     *("rexec.protocol.connection", "rexec.cli.main", "rexec.cli.oneshot", "rexec.client.connect"),
     *("rexec.client.session", "rexec.client.command", "rexec.client.identity", "rexec.client.agent"),
-    *("rexec.cli.jobs", "rexec.cli.ssh", "rexec.cli.ssh.direct", "rexec.cli.ssh.opening"),
+    *("rexec.cli.copy", "rexec.cli.jobs", "rexec.cli.ssh", "rexec.cli.ssh.direct", "rexec.cli.ssh.opening"),
     *("rexec.client.master", "rexec.transport.passage"),
 ]
 # what a connection needs is imported once it was begun, and what a command needs while the server judges

@@ -7,7 +7,6 @@ file that was not copied. stdout is for the file that `-` asks for, and for noth
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 from rexec.cli.copyline import USAGE, parse
@@ -17,7 +16,10 @@ from rexec.errors import RexecError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from typing import NoReturn
+else:
+    import _signal as signal  # without enums
 
 PROGRAM = "rexec-cp"
 

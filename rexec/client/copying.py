@@ -7,7 +7,6 @@ two pipes. The session belongs to the pump as long as a copy lasts, so that noth
 from __future__ import annotations
 
 import os
-import signal
 import threading
 
 from rexec.client.command import Command
@@ -19,6 +18,7 @@ from rexec.protocol import frames as f
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
 
     from rexec.client.result import Result
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from rexec.copying.pace import Pace
 
     Work = Callable[[Reader, Writer], None]
+else:
+    import _signal as signal  # without enums
 
 
 class PipeSource(FdSource):

@@ -1,4 +1,4 @@
-"""`bin/rexec` and `bin/rexec-ssh`: how the clients start, wherever they were installed."""
+"""`bin/`: how the clients start, wherever they were installed."""
 
 from __future__ import annotations
 
@@ -40,14 +40,15 @@ def place(tmp_path: Path, interpreter: str, *, is_venv: bool = True) -> Path:
     return folder
 
 
-def test_both_are_the_same_but_for_what_they_run() -> None:
-    first, second = (text_of(ROOT / "bin" / name).splitlines() for name in ("rexec", "rexec-ssh"))
+@pytest.mark.parametrize(("name", "module"), [("rexec-ssh", "ssh"), ("rexec-cp", "copy")])
+def test_all_are_the_same_but_for_what_they_run(name: str, module: str) -> None:
+    first, second = (text_of(ROOT / "bin" / one).splitlines() for one in ("rexec", name))
     differing = [lines for lines in zip(first, second, strict=True) if lines[0] != lines[1]]
-    assert differing == [("from rexec.cli.main import main", "from rexec.cli.ssh import main")]
+    assert differing == [("from rexec.cli.main import main", f"from rexec.cli.{module} import main")]
 
 
 def test_what_is_installed_is_what_stands_here() -> None:
-    for name in ("rexec", "rexec-ssh"):
+    for name in ("rexec", "rexec-ssh", "rexec-cp"):
         assert text_of(BIN / name) == text_of(ROOT / "bin" / name), "pip install -e . again"
 
 
