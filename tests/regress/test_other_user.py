@@ -177,7 +177,8 @@ def test_a_system_wide_installation_serves_as_somebody_else(installed: Installed
     words = installed.server("--user", NOBODY, home=tmp_path)
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
         address = served(server)
-        client = [str(installed.bin / "rexec"), "--home", str(tmp_path), address, "seq", "2"]
+        (tmp_path / "r").symlink_to(installed.bin / "rexec")  # as pipx has it
+        client = [str(tmp_path / "r"), "--home", str(tmp_path), address, "seq", "2"]
         done = subprocess.run(client, capture_output=True, check=False)
         server.terminate()
     assert (done.returncode, done.stdout) == (0, b"1\n2\n"), done.stderr
