@@ -1,5 +1,8 @@
 """Private keys: read, used, made, written."""
 
+import sys
+from types import ModuleType
+
 import pytest
 from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
@@ -169,3 +172,12 @@ def test_a_passphrase_that_the_format_does_not_take_is_refused():
 
 def test_a_private_key_does_not_show_itself():
     assert repr(private("ed")) == f"PrivateKey({public('ed').fingerprint()})"
+
+
+def test_a_library_that_has_its_keys_elsewhere_signs_too(monkeypatch):
+    """The short way to them is the library's own; the way that it promises is always there."""
+    key = generate()
+    read = parse_private(serialize_private(key, None), None, "key")
+    name = "cryptography.hazmat.bindings._rust"
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    check_signature(key.public, b"data", read.sign(b"data"))
