@@ -17,6 +17,7 @@ from rexec.transport.dial import arrive
 from rexec.transport.passage import Via
 
 PATIENCE = 30.0  # seconds that nothing here takes
+NOBODY = Address("127.0.0.1", 1)  # listens there
 HELLO = b"\x16\x03"  # how the first record of TLS begins (RFC 8446, 5.1)
 
 
@@ -29,12 +30,6 @@ def listener() -> Iterator[socket.socket]:
 
 def place(listening: socket.socket) -> Address:
     return Address("127.0.0.1", listening.getsockname()[1])
-
-
-def closed() -> Address:
-    """Return an address where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return place(listening)
 
 
 def test_it_arrives_before_anybody_waits(listener: socket.socket) -> None:
@@ -60,7 +55,7 @@ def test_tls_is_hailed_before_anybody_waits(listener: socket.socket) -> None:
 
 
 def test_what_goes_wrong_is_told_to_who_waits() -> None:
-    way = Approach(closed(), PATIENCE)
+    way = Approach(NOBODY, PATIENCE)
     way.hail()
     for _ in range(2):
         with pytest.raises(ConnectError, match="connection refused") as caught:
@@ -70,7 +65,7 @@ def test_what_goes_wrong_is_told_to_who_waits() -> None:
 
 
 def test_every_address_of_a_name_is_tried(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    ends = [(socket.AF_INET, (a.host, a.port)) for a in (closed(), closed(), place(listener))]
+    ends = [(socket.AF_INET, (a.host, a.port)) for a in (NOBODY, NOBODY, place(listener))]
     monkeypatch.setattr(approach, "_places_of", lambda address: list(ends))
     wire = arrive(Approach(Address("three", 1), PATIENCE), tls=False)
     assert wire.names()[1] == str(place(listener))
