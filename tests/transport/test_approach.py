@@ -90,7 +90,9 @@ def test_what_no_host_can_be_called_is_said(host: str) -> None:
 
 def test_a_program_that_carries_it_is_ended_where_it_is_of_no_use() -> None:
     way = Approach(Address("far", 1), PATIENCE, Via(["true"], "the ProxyCommand", speaks=False))
+    assert way.passage is not None
+    pid = way.passage._pid
     with pytest.raises(ConnectError, match="tls: "):
         arrive(way, tls=True)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    with pytest.raises(ChildProcessError):  # it was waited for
+        os.waitpid(pid, os.WNOHANG)
