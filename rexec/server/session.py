@@ -98,7 +98,7 @@ class Session:
             self.part(Farewell.PROTOCOL_ERROR, str(error))
             return
         if was_full and not core.full and self._flowing:
-            self._go_on()
+            self.writable(True)
         if core.ack_due:
             self._acknowledge()
         elif core.ack_pending and self._ack_timer is None:
@@ -275,7 +275,7 @@ class Session:
                 command.forsake()
             elif seconds < longest:
                 self._ends.append(self.loop.call_later(seconds, command.forsake))
-        self._go_on()
+        self.writable(True)
 
     def _unlink(self) -> None:
         """Stop reading and writing the link, without a word."""
@@ -288,12 +288,6 @@ class Session:
         if not isinstance(link, Nowhere):
             link.owner = Leaving(self.listener, link)
             link.abort()
-
-    def _go_on(self) -> None:
-        """Read on of the commands as far as there is room now."""
-        self._flowing = True
-        for command in tuple(self._commands.values()):
-            command.writable(True)
 
     def take_up(self, link: Link, connection: Connection, number: int, welcome: f.Welcome) -> None:
         """Go on over another link, in the place of the seat `number`, which the same key has earned.
