@@ -47,11 +47,29 @@ class Reading(NamedTuple):
     value: str | None = None
 
 
-class _Remaining(NamedTuple):
-    """The options that may still be said."""
+class _Expected(NamedTuple):
+    """An option with the value that it lacks."""
 
     expected: str
-    choices: tuple[str, ...]
+    choices: tuple[str, ...] = ()
+
+
+class _Remaining(NamedTuple):
+    """The options that may still be said; nobody spells them out who only asks where they may be said."""
+
+    options: tuple[Option, ...]
+    letters: tuple[str, ...]  # of bundles
+
+    @property
+    def expected(self) -> str:
+        written = [option.written for option in self.options] + [f"-({letters})" for letters in self.letters]
+        more = ["..."] if len(written) > _SHOWN_MAX else []  # who sees more looks into the file
+        return f"an option of [{' '.join(written[:_SHOWN_MAX] + more)}]"
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        words = [word for option in self.options for word in _spellings(option)]
+        return (*words, *(f"-{letter}" for letters in self.letters for letter in letters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +110,8 @@ class Options:
 
     def reading(self, word: str) -> Reading | None:
         """Say what a word means here; None where the list does not spell it."""
+        if word[:1] != "-":
+            return None
         for option in self.options:
             if word == option.name:
                 if option.apart:
@@ -101,7 +121,7 @@ class Options:
         return self._bundled(word)
 
     def _bundled(self, word: str) -> Reading | None:
-        for letters in self.bundles if word[:1] == "-" else ():
+        for letters in self.bundles:
             behind = word[1:].lstrip(letters)  # each of the letters, in any order
             names = tuple(f"-{letter}" for letter in word[1 : len(word) - len(behind)])
             if not names or not (self.repeats or len(set(names)) == len(names)):
@@ -114,9 +134,13 @@ class Options:
                 return Reading((*names, f"-{tail}"), found, behind[1:])
         return None
 
-    def _next(self, words: Sequence[str], at: int, base: str, used: set[str]) -> int | None:
-        """Take one option at `at`; give the index behind it, and add it to `used`."""
-        reading = self.reading(words[at]) if at < len(words) else None
+    def _at(self, words: Sequence[str], at: int) -> Reading | None:
+        return self.reading(words[at]) if at < len(words) else None
+
+    def _next(
+        self, words: Sequence[str], at: int, base: str, used: set[str], reading: Reading | None
+    ) -> int | None:
+        """Take one option at `at`, where `reading` is; give the index behind it, and add it to `used`."""
         if reading is None or not (self.repeats or used.isdisjoint(reading.names)):
             return None
         end = at + 1
@@ -142,7 +166,7 @@ class Options:
             used: set[str] = set()
             while at is not None:
                 found[at] = start
-                at = self._next(words, at, base, used)
+                at = self._next(words, at, base, used, self._at(words, at))
         return found
 
     def _ends_repeated(self, words: Sequence[str], starts: Collection[int], base: str) -> Mapping[int, int]:
@@ -150,7 +174,7 @@ class Options:
         found = {start: start for start in starts}
         at, last = min(starts), max(starts)
         while at <= last:
-            end = self._next(words, at, base, set()) if at in found else None
+            end = self._next(words, at, base, set(), self._at(words, at)) if at in found else None
             if end is not None:
                 found[end] = max(found.get(end, 0), found[at])
                 last = max(last, end)
@@ -164,31 +188,29 @@ class Options:
             used: set[str] = set()
             while at is not None and not (self.repeats and at in seen):
                 seen.add(at)
-                yield from self._wants_at(words, at, base, used)
-                at = self._next(words, at, base, used)
+                reading = self._at(words, at)
+                yield from self._wants_at(words, at, base, used, reading)
+                at = self._next(words, at, base, used, reading)
 
-    def _wants_at(self, words: Sequence[str], at: int, base: str, used: set[str]) -> Iterator[Want]:
-        reading = self.reading(words[at]) if at < len(words) else None
+    def _wants_at(
+        self, words: Sequence[str], at: int, base: str, used: set[str], reading: Reading | None
+    ) -> Iterator[Want]:
         if reading and reading.type and (self.repeats or used.isdisjoint(reading.names)):
             if reading.value is None:
                 yield Want(at + 1, reading.type)
             elif not reading.type.takes(reading.value, base):
-                yield Want(at, _Remaining(f"{reading.names[-1]} with {reading.type.expected}", ()))
+                yield Want(at, _Expected(f"{reading.names[-1]} with {reading.type.expected}"))
                 return
         remaining = self._remaining(set() if self.repeats else used)
-        if remaining.choices:
+        if remaining.options or remaining.letters:
             yield Want(at, remaining)
 
     def _remaining(self, used: set[str]) -> _Remaining:
-        options = [option for option in self.options if option.name not in used]
-        bundles = [
-            "".join(letter for letter in letters if f"-{letter}" not in used) for letters in self.bundles
-        ]
-        written = [option.written for option in options] + [f"-({letters})" for letters in bundles if letters]
-        choices = [word for option in options for word in _spellings(option)]
-        choices += [f"-{letter}" for letters in bundles for letter in letters]
-        more = ["..."] if len(written) > _SHOWN_MAX else []  # who sees more looks into the file
-        return _Remaining(f"an option of [{' '.join(written[:_SHOWN_MAX] + more)}]", tuple(choices))
+        if not used:
+            return _Remaining(self.options, self.bundles)
+        options = tuple(option for option in self.options if option.name not in used)
+        left = ("".join(letter for letter in letters if f"-{letter}" not in used) for letters in self.bundles)
+        return _Remaining(options, tuple(filter(None, left)))
 
     def checks(self, words: Sequence[str], span: Span, base: str) -> Iterator[PathCheck]:
         at = span.start

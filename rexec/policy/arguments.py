@@ -192,22 +192,29 @@ def _are_too_many(patterns: Iterable[Pattern], words: Sequence[str]) -> bool:
     return len(words) > MATCHED_MAX + 1 and not all(isinstance(pattern, Plain) for pattern in patterns)
 
 
+def _begun(patterns: Iterable[Pattern], words: Sequence[str], base: str) -> int:
+    """Give the place up to which patterns that take one argument each do so: there is one way only."""
+    at, end = 1, len(words)
+    for pattern in patterns:
+        if at >= end or not pattern.is_single or not pattern.takes(words[at], base):
+            break
+        at += 1
+    return at
+
+
 def match(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") -> list[Span] | None:
     """Match the arguments ``words[1:]``; give what each pattern took, None unless they take exactly all."""
     if _are_too_many(patterns, words):
         return None
-    end, at = len(words), 1
-    for pattern in patterns:  # those that take one each: there is one way only
-        if not pattern.is_single:
-            break
-        if at >= end or not pattern.takes(words[at], base):
-            return None
-        at += 1
-    else:
+    end, at = len(words), _begun(patterns, words, base)
+    rest = patterns[at - 1 :]
+    if not rest:
         return _singly(at) if at == end else None
+    if rest[0].is_single:
+        return None
     reached: Mapping[int, int] = {at: at - 1}
     steps = []
-    for pattern in patterns[at - 1 :]:
+    for pattern in rest:
         reached = pattern.ends(words, reached, base)
         if not reached:
             return None
@@ -246,9 +253,9 @@ def reach(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") ->
     """Give the last index up to which the patterns take the words, for a quick comparison of rules."""
     if _are_too_many(patterns, words):
         return len(words)
-    reached: Mapping[int, int] = START
-    at = 1
-    for pattern in patterns:
+    at = _begun(patterns, words, base)
+    reached: Mapping[int, int] = {at: at - 1}
+    for pattern in patterns[at - 1 :]:
         reached = pattern.ends(words, reached, base)
         if not reached:
             break
@@ -258,19 +265,25 @@ def reach(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") ->
 
 def position_behind(pattern: Pattern, words: Sequence[str], starts: Collection[int], base: str) -> int:
     """Give the last place at which a pattern that starts at some would take another argument, or 0."""
-    wanted = (want for want in pattern.wants(words, starts, base) if not _is_added(want, words))
-    return max((want.position for want in wanted), default=0)
+    return max((want.position for want in pattern.wants(words, starts, base)), default=0)
 
 
 def miss(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") -> Miss:
     """Say where words that do not match leave the patterns: the furthest place where others were wanted."""
     if _are_too_many(patterns, words):
         return Miss(len(words) + 1, "")
-    starts, reached = START, START
-    places: list[Want] = []
-    for pattern in patterns:
-        wanted = [*pattern.wants(words, reached, base)]
-        places += [want for want in wanted if not _is_added(want, words)]
+    at = _begun(patterns, words, base)
+    rest = patterns[at - 1 :]
+    if not rest:
+        return Miss(at, "")
+    starts: Mapping[int, int] = {at: at - 1}
+    if rest[0].is_single:
+        return _missed(at, rest[0].wants(words, starts, base), base)
+    reached = starts
+    places: list[Want] = []  # those before `at` are not the furthest
+    for pattern in rest:
+        wanted = [] if _is_added(pattern, words) else [*pattern.wants(words, reached, base)]
+        places += wanted
         starts, reached = reached, pattern.ends(words, reached, base)
         if not reached:
             break
@@ -279,16 +292,27 @@ def miss(patterns: Sequence[Pattern], words: Sequence[str], base: str = "/") -> 
     if at == len(words) and not reached:  # what may be left out is not missing
         needed = [want for want in wanted if want.position == at]
         here = needed or here
-    seen = base if any(getattr(want.what, "place", None) for want in here) else ""
-    return Miss(at, _either(list(dict.fromkeys(want.what.expected for want in here))), seen)
+    return _missed(at, here, base)
 
 
-def _is_added(want: Want, words: Sequence[str]) -> bool:
-    """Tell whether a ``--`` is wanted that the caller need not write."""
-    return isinstance(want.what, Dashes) and DASHES not in words
+def _missed(at: int, wanted: Iterable[Want], base: str) -> Miss:
+    expected: dict[str, None] = {}
+    seen = ""
+    for want in wanted:
+        expected[want.what.expected] = None
+        if getattr(want.what, "place", None):
+            seen = base
+    return Miss(at, _either([*expected]), seen)
+
+
+def _is_added(pattern: Pattern, words: Sequence[str]) -> bool:
+    """Tell whether this is a ``--`` that the caller need not write."""
+    return isinstance(pattern, Dashes) and DASHES not in words
 
 
 def _either(expected: list[str]) -> str:
+    if len(expected) == 1:
+        return expected[0]
     if len(expected) > _EXPECTED_MAX:
         return ", ".join([*expected[:_EXPECTED_MAX], "or other things"])
     return " or ".join(filter(None, [", ".join(expected[:-1]), *expected[-1:]]))

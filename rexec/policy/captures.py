@@ -68,7 +68,7 @@ def hidden(rules: Iterable[Rule], words: tuple[str, ...], own: Iterable[Rule] = 
 
 def checks_of(rule: Rule, words: Sequence[str], spans: Sequence[Span], base: str) -> Iterator[PathCheck]:
     """Give what the disk must be asked about the arguments."""
-    for pattern, span in zip(rule.patterns, spans, strict=True) if rule.has_paths else ():
+    for pattern, span in zip(rule.patterns, spans, strict=True):
         for check in pattern.checks(words, span, base):
             yield check._replace(shown=HIDDEN) if pattern.name in rule.grant.redact else check
 

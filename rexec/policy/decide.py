@@ -26,12 +26,12 @@ from rexec.policy.wording import quoted, show, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator, Sequence
 
     from rexec.policy.arguments import Span
     from rexec.policy.request import Job
     from rexec.policy.rules import Decision, Policy
-    from rexec.policy.trees import Short, Tree
+    from rexec.policy.trees import Short, Walk
 
 
 _NEAR_MAX = 32  # rules that are looked at closely for a denial
@@ -47,7 +47,8 @@ def decide(policy: Policy, request: Request) -> Decision:
     if request.job is not None:
         return _judge_job(policy, request, request.job)
     absent: Deny | None = None
-    for _, rule in _takers(policy, request):
+    walks = _walks(policy, request)
+    for _, rule in _takers(walks):
         seen = seen_by(rule, request)
         spans = match(rule.patterns, seen.words, base_of(policy, rule, seen))
         if spans is None:
@@ -56,7 +57,7 @@ def decide(policy: Policy, request: Request) -> Decision:
         if reason is None:
             return _judge(policy, rule, seen, spans)
         absent = absent or _denied(rule, seen, spans, reason)
-    return absent or _nearest(policy, request)
+    return absent or _nearest(policy, request, walks)
 
 
 def candidates(policy: Policy, request: Request) -> Iterator[Rule]:
@@ -69,21 +70,24 @@ def candidates(policy: Policy, request: Request) -> Iterator[Rule]:
     return (rule for rule in rules if rule.is_for(request.user, groups))
 
 
-def _trees(policy: Policy, request: Request) -> Collection[Tree]:
-    """Give the trees in which all the candidates are."""
+def _walks(policy: Policy, request: Request) -> list[Walk]:
+    """Go through the trees in which all the candidates are."""
     groups = policy.groups_of(request.user, request.groups)
-    found = policy.trees.of(request.words[0], request.user, groups)
-    return found if request.line is None else (*found, *policy.trees.of(SHELL, request.user, groups))
-
-
-def _takers(policy: Policy, request: Request) -> list[tuple[int, Rule]]:
-    """Give the candidates that may take the words, in their order: those left out do not."""
-    found: list[tuple[int, Rule]] = []
-    for tree in _trees(policy, request):
+    trees = policy.trees.of(request.words[0], request.user, groups)
+    if request.line is not None:
+        trees = (*trees, *policy.trees.of(SHELL, request.user, groups))
+    walks: list[Walk] = []
+    for tree in trees:
         seen = seen_by(tree.first, request)
-        found += tree.takers(seen.words, base_of(policy, tree.first, seen))
-    found.sort()  # by their number, of which there are no two
-    return found
+        walks.append(tree.walk(seen.words, base_of(policy, tree.first, seen)))
+    return walks
+
+
+def _takers(walks: list[Walk]) -> Sequence[tuple[int, Rule]]:
+    """Give the candidates that may take the words, by number: those left out do not."""
+    if len(walks) == 1:
+        return walks[0].takers()
+    return sorted(placed for walk in walks for placed in walk.takers())
 
 
 def possible(policy: Policy, request: Request) -> Iterator[Decision]:
@@ -187,7 +191,7 @@ def _permit(policy: Policy, rule: Rule, path: str, request: Request, spans: list
         linger=grant.linger,
         background_keep=grant.background_keep,
         account=policy.account_of(rule),
-        checks=tuple(checks_of(rule, words, spans, base_of(policy, rule, request))),
+        checks=tuple(checks_of(rule, words, spans, base_of(policy, rule, request))) if rule.has_paths else (),
         fence=fence_of(rule),
         values=values_of(rule, words, spans),
         logged=logged_of(rule, words, spans),
@@ -313,26 +317,23 @@ def _asked(words: tuple[str, ...]) -> str:
     return f'"{show(words)}":'
 
 
-def _nearest(policy: Policy, request: Request) -> Deny:
+def _nearest(policy: Policy, request: Request, walks: list[Walk]) -> Deny:
     words = without_secrets(policy, request)
-    trees = _trees(policy, request)
-    if not trees:
+    if not walks:
         shell = needs_shell(request)
         return _no_shell(policy, words, shell) if shell else _unknown(policy, request, words)
-    short = _shortest(policy, request, trees)
+    short = _shortest(request, walks)
     nearest = miss(short.rule.patterns, request.words, short.base)
     text = f"{_asked(words)} {short.rule.label} allows {allowed_by(short.rule)} ({nearest.said(words)})"
     return Deny(text, short.rule.label, logged=words)
 
 
-def _shortest(policy: Policy, request: Request, trees: Collection[Tree]) -> Short:
+def _shortest(request: Request, walks: list[Walk]) -> Short:
     """Find the rule that the words leave last; where there are many, among those that take most of them."""
-    found: list[Short] = []
-    for tree in trees:
-        found += tree.shorts(request.words, base_of(policy, tree.first, request))
+    found = [short for walk in walks for short in walk.shorts()]
     if len(found) == 1:
         return found[0]
-    if sum(len(tree.root.placed) for tree in trees) > _NEAR_MAX:
+    if sum(walk.rules for walk in walks) > _NEAR_MAX:
         found.sort(key=lambda short: (-short.reach, short.number))
         del found[_looked_at(found) :]
     else:

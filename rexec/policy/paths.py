@@ -14,7 +14,10 @@ def joined(base: str, path: str) -> str | None:
     """Spell `path`, seen from `base`, canonically; None where it is empty or climbs by ``..``."""
     if not path:
         return None
-    parts = f"{base}/{path}".split("/") if not path.startswith("/") else path.split("/")
+    whole = path if path.startswith("/") else f"{base}/{path}"
+    if whole[0] == "/" != whole[-1] and "/." not in whole and "//" not in whole:
+        return whole  # as it is: nothing can be left out
+    parts = whole.split("/")
     if ".." in parts:
         return None
     return "/" + "/".join(part for part in parts if part not in ("", "."))
@@ -41,7 +44,7 @@ def matches(glob: str, path: str) -> bool:
     if wanted[-1] == "**":
         wanted.pop()
         found = found[: len(wanted)]
-    return len(wanted) == len(found) and all(map(_is_part, wanted, found))
+    return wanted == found or (len(wanted) == len(found) and all(map(_is_part, wanted, found)))
 
 
 def _is_part(wanted: str, found: str) -> bool:

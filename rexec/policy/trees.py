@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from rexec.limits import MATCHED_MAX, VALUE_MAX
+from rexec.policy.accept import Options
 from rexec.policy.arguments import START, miss, position_behind, reach
 from rexec.policy.paths import joined, root_of
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from rexec.policy.rules import Policy, Rule
 
     Placed = tuple[int, Rule]  # a rule, with its number among all of the policy
+    # a node, the ends that lead to it, and the number of the step before with the pattern that was taken
+    _Step = tuple["Node", Mapping[int, int], int, "Pattern | None"]
 
 
 class Short(NamedTuple):
@@ -46,10 +49,23 @@ class Short(NamedTuple):
 class Node:
     """Rules whose first patterns, `depth` of them, are the same."""
 
-    __slots__ = ("_children", "_depths", "_others", "_roots", "_words", "depth", "ended", "placed", "ways")
+    __slots__ = (
+        "_children",
+        "_depths",
+        "_others",
+        "_roots",
+        "_words",
+        "depth",
+        "ended",
+        "is_behind_values",
+        "placed",
+        "ways",
+    )
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, behind: Pattern | None = None) -> None:
         self.depth = depth
+        # only an option whose value is not there, or is wrong, wants something behind where its list may end
+        self.is_behind_values = isinstance(behind, Options) and bool(behind.types)
         self.placed: list[Placed] = []  # in the order of the file
         self.ways: list[Node | None] = []  # which child each of them is in; None: it has no more patterns
         self.ended: list[Placed] = []
@@ -85,10 +101,12 @@ class Node:
             if depth < len(parts):
                 yield from self._roots.get("/".join(parts[: depth + 1]) or "/", ())
 
-    def outside(self, children: Collection[Node]) -> Iterator[Placed]:
+    def outside(self, children: Sequence[Node]) -> Iterator[Placed]:
         """Give the rules that are in none of these children, in their order."""
-        pairs = zip(self.placed, self.ways, strict=True)
-        return (placed for placed, child in pairs if child not in children)
+        if not children:
+            return iter(self.placed)
+        pairs, inside = zip(self.placed, self.ways, strict=True), set(children)
+        return (placed for placed, child in pairs if child not in inside)
 
     def _part(self) -> None:
         for placed in self.placed:
@@ -100,7 +118,7 @@ class Node:
             pattern = patterns[self.depth]
             child = self._children.get(pattern)
             if child is None:
-                child = self._children[pattern] = Node(self.depth + 1)
+                child = self._children[pattern] = Node(self.depth + 1, pattern)
             child.placed.append(placed)
             self.ways.append(child)
         for pattern, child in self._children.items():
@@ -127,51 +145,78 @@ class Tree:
         self.first = first
         self.root = Node(0)
 
-    def takers(self, words: Sequence[str], base: str) -> list[Placed]:
-        """Give the rules that may take the words, in no order; all that do are among them."""
-        if len(self.root.placed) == 1 or len(words) > MATCHED_MAX + 1:
-            return self.root.placed
+    def walk(self, words: Sequence[str], base: str) -> Walk:
+        """Go with the words as far as they lead."""
+        return Walk(self.root, words, base)
+
+
+class Walk:
+    """Where an argument vector leads to in a tree."""
+
+    __slots__ = ("_base", "_root", "_steps", "_words")
+
+    def __init__(self, root: Node, words: Sequence[str], base: str) -> None:
+        self._root, self._words, self._base = root, words, base
+        self._steps: list[_Step] = []  # none where each rule is looked at by itself
+        if len(root.placed) > 1 and len(words) <= MATCHED_MAX + 1:
+            self._go()
+
+    def _go(self) -> None:
+        words, base, steps = self._words, self._base, self._steps
+        steps.append((self._root, START, -1, None))
+        for number, (node, reached, _, _) in enumerate(steps):  # which grows meanwhile
+            if len(node.placed) > 1:
+                for pattern, child in node.children(words, reached, base):
+                    ends = pattern.ends(words, reached, base)
+                    if ends:
+                        steps.append((child, ends, number, pattern))
+
+    @property
+    def rules(self) -> int:
+        """Count the rules of the tree."""
+        return len(self._root.placed)
+
+    def takers(self) -> list[Placed]:
+        """Give the rules that may take the words, by number; all that do are among them."""
+        if not self._steps:
+            return self._root.placed
         found: list[Placed] = []
-        todo: list[tuple[Node, Mapping[int, int]]] = [(self.root, START)]
-        while todo:
-            node, reached = todo.pop()
+        for node, reached, _, _ in self._steps:
             if len(node.placed) == 1:
                 found += node.placed
-                continue
-            for pattern, child in node.children(words, reached, base):
-                ends = pattern.ends(words, reached, base)
-                if ends:
-                    todo.append((child, ends))
-            if len(words) in reached:
+            elif len(self._words) in reached:
                 found += node.ended
+        if len(found) > 1:
+            found.sort()
         return found
 
-    def shorts(self, words: Sequence[str], base: str) -> Iterator[Short]:
+    def shorts(self) -> Iterator[Short]:
         """Part the rules, none of which takes the words, by how far they come."""
-        if len(words) > MATCHED_MAX + 1:
-            yield from (_alone(placed, words, base) for placed in self.root.placed)
+        if not self._steps:
+            yield from (self._alone(placed) for placed in self._root.placed)
             return
-        todo: list[tuple[Node, Mapping[int, int], int]] = [(self.root, START, 1)]
-        while todo:
-            node, reached, position = todo.pop()
+        entered: list[list[Node]] = [[] for _ in self._steps]  # the children that each step leads to
+        for node, _, before, _ in self._steps[1:]:
+            entered[before].append(node)
+        positions: list[int] = []
+        for (node, reached, before, pattern), inside in zip(self._steps, entered, strict=True):
+            behind = max(reached)
+            if pattern is not None:
+                if node.is_behind_values:
+                    starts = self._steps[before][1]
+                    behind = max(behind, position_behind(pattern, self._words, starts, self._base))
+                behind = max(behind, positions[before])
+            positions.append(behind)
             if len(node.placed) == 1:
-                yield _alone(node.placed[0], words, base)
-                continue
-            entered: set[Node] = set()
-            for pattern, child in node.children(words, reached, base):
-                ends = pattern.ends(words, reached, base)
-                if ends:
-                    entered.add(child)
-                    behind = position_behind(pattern, words, reached, base)
-                    todo.append((child, ends, max(position, behind, *ends)))
-            if sum(len(child.placed) for child in entered) < len(node.placed):
+                yield self._alone(node.placed[0])
+            elif sum([len(child.placed) for child in inside]) < len(node.placed):
                 # they all want something else at the same place, whatever it is
-                others = node.outside(entered)
-                yield Short(max(reached), position, base, *next(others), others)
+                others = node.outside(inside)
+                yield Short(max(reached), behind, self._base, *next(others), others)
 
-
-def _alone(placed: Placed, words: Sequence[str], base: str) -> Short:
-    return Short(reach(placed[1].patterns, words, base), None, base, *placed, iter(()))
+    def _alone(self, placed: Placed) -> Short:
+        reached = reach(placed[1].patterns, self._words, self._base)
+        return Short(reached, None, self._base, *placed, iter(()))
 
 
 class Trees:

@@ -58,6 +58,27 @@ def test_each_pattern_has_its_span() -> None:
     assert match(row("[-a -b] {int}* end"), words) == [Span(1, 2), Span(2, 4), Span(4, 5)]
     assert match(row("..."), ["x"]) == [Span(1, 1)]
     assert match((), ["x"]) == []
+    many = [*"a" * 100, "-a", "1"]
+    single = [Span(place, place + 1) for place in range(1, 101)]
+    assert match(row(" ".join("a" * 100)), ["x", *"a" * 100]) == single
+    assert match(row(" ".join("a" * 100) + " [-a] {int}*"), ["x", *many]) == [
+        *single,
+        Span(101, 102),
+        Span(102, 103),
+    ]
+
+
+def test_only_what_takes_one_argument_judges_one_by_itself() -> None:
+    single = [pattern for pattern in row("a {int} {int}? {int}* [-a] -- ...") if pattern.is_single]
+    assert single == [*row("a {int}")]
+    assert [pattern.takes("1", "/") for pattern in row("1 a {int} {port} {date}")] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert not any(pattern.takes("-a", "/") for pattern in row("[-a] -- ..."))
 
 
 def test_where_an_argument_could_belong_to_two_the_earlier_one_has_it() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rexec.policy.paths import is_beneath, is_canonical, is_glob, joined, matches, root_of
 
@@ -34,6 +36,15 @@ def test_other_spellings_are_not_canonical(path: str) -> None:
 )
 def test_a_path_is_seen_from_its_base_and_never_climbs(path: str, expected: str | None) -> None:
     assert joined("/base", path) == expected
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(["/", "/b", "/b/.c", "b", ""]), st.text("a./", max_size=7))
+def test_a_path_is_seen_as_its_components_say(base: str, path: str) -> None:
+    parts = (path if path.startswith("/") else f"{base}/{path}").split("/")
+    climbs = not path or ".." in parts
+    expected = None if climbs else "/" + "/".join(part for part in parts if part not in ("", "."))
+    assert joined(base, path) == expected
 
 
 def test_beneath_means_whole_components() -> None:
