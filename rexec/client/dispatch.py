@@ -12,8 +12,8 @@ from rexec.errors import ConnectionLost, RemoteProtocolError, RexecError
 from rexec.limits import CHANNEL_MAX, CHANNELS_PER_SESSION, DATA_MAX
 from rexec.protocol import frames as f
 from rexec.protocol.connection import RESUME
-from rexec.protocol.frames import Stream
 from rexec.protocol.frames import Farewell as Reason
+from rexec.protocol.frames import Stream
 from rexec.protocol.state import Handshake
 
 TYPE_CHECKING = False
