@@ -16,6 +16,7 @@ from rexec.client.jobs import about, detached
 from rexec.client.request import access, outlets, question, request, source
 from rexec.client.streams import HeldSink, MemorySink
 from rexec.protocol import frames as f
+from rexec.protocol.codec import compile_codecs
 
 if TYPE_CHECKING:
     import builtins
@@ -231,4 +232,5 @@ async def connect_async(
         )
 
     found = await asyncio.get_running_loop().run_in_executor(None, find)
+    compile_codecs()
     return AsyncHost(found.target, await open_session(found.target, found.signers))

@@ -16,6 +16,7 @@ from rexec.client.process import Process, end
 from rexec.client.request import access, outlets, question, request, source
 from rexec.client.streams import HeldSink, MemorySink
 from rexec.protocol import frames as f
+from rexec.protocol.codec import compile_codecs
 
 if TYPE_CHECKING:
     import builtins
@@ -232,4 +233,5 @@ def connect(
         connect_timeout=connect_timeout,
         passphrase=passphrase,
     )
+    compile_codecs()
     return Host(found.target, dial(found.target, found.signers))

@@ -51,6 +51,7 @@ texts = tuple[str, ...]
 pairs = tuple[tuple[bytes, bytes], ...]
 
 _U32 = struct.Struct("!I")
+compiler: Callable[[type[Record]], None] | None = None  # gives a class functions of its own at its first use
 _SHOWN_MAX = 64  # bytes, characters or items that a repr shows in full: logs stay readable
 
 
@@ -145,6 +146,9 @@ CODECS: dict[str, tuple[Write, Read]] = {
 }
 
 
+ENUMS: dict[str, type[IntChoice]] = {}
+
+
 def wire_enum(enum: type[IntChoice]) -> type[IntChoice]:
     """Register an enum as a field type of one byte; an unknown value is the peer's error."""
 
@@ -156,6 +160,7 @@ def wire_enum(enum: type[IntChoice]) -> type[IntChoice]:
             raise RemoteProtocolError(f"unknown {enum.__name__.lower()} {value}") from None
 
     CODECS[enum.__name__] = (lambda value: bytes((value,)), read)
+    ENUMS[enum.__name__] = enum
     return enum
 
 
@@ -198,10 +203,13 @@ class Record(metaclass=RecordType):
         fields: ClassVar[tuple[tuple[str, str], ...]]  # (name, annotation), in wire order
         names: ClassVar[tuple[str, ...]]
         codecs: ClassVar[tuple[tuple[str, Write, Read], ...]]
+        defaults: ClassVar[dict[str, object]]
     else:
 
         def __init__(self, *values, **named):
             names = self.names
+            if compiler is not None and names:
+                compiler(type(self))
             if len(values) > len(names):
                 raise TypeError(f"{type(self).__name__} takes {len(names)} values, got {len(values)}")
             store = object.__setattr__
@@ -231,13 +239,20 @@ class Record(metaclass=RecordType):
         Raises `LocalProtocolError` for a number out of range, text that is not Unicode (a surrogate
         of `os.fsdecode`) or a list of more than `WORDS_MAX` items.
         """
+        cls = type(self)
+        if compiler is not None and cls.names:
+            compiler(cls)
+            return self.encode()
         try:
-            return b"".join([write(getattr(self, name)) for name, write, _ in type(self).codecs])
+            return b"".join([write(getattr(self, name)) for name, write, _ in cls.codecs])
         except (struct.error, ValueError) as error:
-            raise LocalProtocolError(f"{type(self).__name__}: {error}") from None
+            raise LocalProtocolError(f"{cls.__name__}: {error}") from None
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
+        if compiler is not None and cls.names:
+            compiler(cls)
+            return cls.read(reader)
         return cls(*[read(reader) for _, _, read in cls.codecs])
 
     @classmethod

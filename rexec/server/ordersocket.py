@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from rexec.server.orders import Message
 
 _HEADER = struct.Struct("!IB")
+_SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)  # as numbers: to join flags takes longer than to send
+_RECEIVE = int(socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
+_TRUNCATED = int(socket.MSG_CTRUNC)
 _DESCRIPTORS = 4  # at most, with one message
 _LONGEST = 16 * MIB  # bytes of one message: an Exec, or the list of a very long policy
 
@@ -73,11 +76,10 @@ class OrderSocket:
         return True
 
     def _put(self, data: memoryview, descriptors: tuple[int, ...]) -> int:
-        flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
         if not descriptors:
-            return self.socket.send(data, flags)
+            return self.socket.send(data, _SEND)
         rights = array.array("i", descriptors)
-        return self.socket.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], flags)
+        return self.socket.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], _SEND)
 
     def _drop(self) -> None:
         for _, descriptors in self._unsent:
@@ -91,9 +93,7 @@ class OrderSocket:
         Who stops in the middle gets the rest the next time.
         """
         try:
-            data, ancillary, flags, _ = self.socket.recvmsg(
-                256 * KIB, self._ancillary, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
-            )
+            data, ancillary, flags, _ = self.socket.recvmsg(256 * KIB, self._ancillary, _RECEIVE)
         except BlockingIOError:
             yield from self._messages()
             return
@@ -103,7 +103,7 @@ class OrderSocket:
             numbers = array.array("i")
             numbers.frombytes(rights[: len(rights) - len(rights) % numbers.itemsize])
             self._descriptors.append(list(numbers))
-        if flags & socket.MSG_CTRUNC and not ancillary and self._ancillary:
+        if not ancillary and self._ancillary and flags & _TRUNCATED:
             self._descriptors.append([])  # this process has no room for a single one more
         if not data:
             raise ConnectionLost("the other process is gone")
