@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from rexec.protocol.connection import Connection
     from rexec.transport.link import Link
 
+_NOBODY: dict[asyncio.Future[None], Callable[[], bool]] = {}
+
 
 class AsyncSession(Dispatch):
     """An authenticated connection over a link."""
@@ -51,7 +53,7 @@ class AsyncSession(Dispatch):
         self._heard = self._loop.time()
         self._pinged = False
         self._timer = self._loop.call_later(KEEPALIVE_IDLE, self._keep_alive)
-        self._waiting: dict[Command, set[asyncio.Future[None]]] = {}
+        self._waiting: dict[Command, dict[asyncio.Future[None], Callable[[], bool]]] = {}  # and for what
         self._watched: dict[object, int] = {}  # a command's source or a sink -> what the loop looks at
         self.slots = asyncio.Semaphore(CHANNELS_PER_SESSION)
         self._gone = self._loop.create_future()
@@ -73,12 +75,12 @@ class AsyncSession(Dispatch):
         """Wait until something of a command is so."""
         while not done():
             future = self._loop.create_future()
-            waiting = self._waiting.setdefault(command, set())
-            waiting.add(future)
+            waiting = self._waiting.setdefault(command, {})
+            waiting[future] = done
             try:
                 await future
             finally:
-                waiting.discard(future)
+                del waiting[future]
                 if not waiting:
                     self._waiting.pop(command, None)
 
@@ -267,8 +269,8 @@ class AsyncSession(Dispatch):
         for sink in command.sinks.values():
             if sink.pending:
                 self._watch(sink, sink.descriptor, self._loop.add_writer, lambda: self._flush(command))
-        for future in self._waiting.get(command, ()):
-            if not future.done():
+        for future, done in self._waiting.get(command, _NOBODY).items():
+            if not future.done() and done():
                 future.set_result(None)
 
     def _flush(self, command: Command) -> None:

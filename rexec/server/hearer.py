@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 class Hearer(Protocol):
     """Takes reports, and with them the descriptors that they bring."""
 
-    def send(self, message: Message, descriptors: tuple[int, ...] = ()) -> object:
-        """Take one; it does not wait for anybody."""
+    def send(self, message: Message, descriptors: tuple[int, ...] = (), *, hurry: bool = True) -> object:
+        """Take one; it does not wait for anybody. In no `hurry`, it may leave with the next."""

@@ -28,6 +28,8 @@ _HEADER = struct.Struct("!IB")
 _SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)  # as numbers: to join flags takes longer than to send
 _RECEIVE = int(socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
 _TRUNCATED = int(socket.MSG_CTRUNC)
+_GATHERED = 8  # messages that may wait for one in a hurry
+_TOGETHER = 4 * KIB  # bytes of several messages that go with one call
 _DESCRIPTORS = 4  # at most, with one message
 _LONGEST = 16 * MIB  # bytes of one message: an Exec, or the list of a very long policy
 
@@ -37,6 +39,7 @@ class OrderSocket:
 
     def __init__(self, end: socket.socket, *, takes_descriptors: bool = True) -> None:
         self.socket = end
+        self._is_stuck = False  # what is queued waits for the other process
         self.waiting = 0  # bytes that are to be sent and do not go yet
         self._ancillary = socket.CMSG_SPACE(_DESCRIPTORS * 4 * 8) if takes_descriptors else 0
         self._received = bytearray()
@@ -46,45 +49,68 @@ class OrderSocket:
     def fileno(self) -> int:
         return self.socket.fileno()
 
-    def send(self, message: Message, descriptors: tuple[int, ...] = ()) -> bool:
-        """Send a message, or queue it; False while some is left. Descriptors that went are closed here."""
+    def send(self, message: Message, descriptors: tuple[int, ...] = (), *, hurry: bool = True) -> bool:
+        """Send a message, or queue it; False while some is left. Descriptors that went are closed here.
+
+        One that is in no hurry waits for the next that is, or for `flush`.
+        """
         payload = message.encode()
         data = memoryview(_HEADER.pack(len(payload), message.code) + payload)
         self.waiting += len(data)
         self._unsent.append((data, descriptors))
-        return len(self._unsent) == 1 and self.flush()
+        if self._is_stuck:
+            return False
+        return True if not hurry and len(self._unsent) < _GATHERED else self.flush()
 
     def flush(self) -> bool:
         """Send what goes without waiting; False while some is left."""
         while self._unsent:
-            data, descriptors = self._unsent[0]
+            pieces, descriptors = self._together()
             try:
-                sent = self._put(data, descriptors)
+                sent = self._put(pieces, descriptors)
             except BlockingIOError:
+                self._is_stuck = True
                 return False
             except OSError as error:
                 if error.errno == errno.ETOOMANYREFS:  # unix(7): too many on their way; some will arrive
+                    self._is_stuck = True
                     return False
                 self._drop()  # the end is seen where we read
                 return True
             self.waiting -= sent
             _close(descriptors)  # they go with the first byte
-            if sent < len(data):
-                self._unsent[0] = (data[sent:], ())
-            else:
+            for _ in pieces:
                 self._unsent.popleft()
+            if sent < sum(map(len, pieces)):
+                whole = pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
+                self._unsent.appendleft((whole[sent:], ()))
+        self._is_stuck = False
         return True
 
-    def _put(self, data: memoryview, descriptors: tuple[int, ...]) -> int:
+    def _together(self) -> tuple[list[memoryview], tuple[int, ...]]:
+        """Return what goes with one call: messages of which one may bring descriptors."""
+        pieces: list[memoryview] = []
+        descriptors: tuple[int, ...] = ()
+        size = 0
+        for data, brings in self._unsent:
+            size += len(data)
+            if pieces and (size > _TOGETHER or (brings and descriptors)):
+                break
+            pieces.append(data)
+            descriptors = descriptors or brings
+        return pieces, descriptors
+
+    def _put(self, pieces: list[memoryview], descriptors: tuple[int, ...]) -> int:
         if not descriptors:
-            return self.socket.send(data, _SEND)
+            return self.socket.send(pieces[0] if len(pieces) == 1 else b"".join(pieces), _SEND)
         rights = array.array("i", descriptors)
-        return self.socket.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], _SEND)
+        return self.socket.sendmsg(pieces, [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], _SEND)
 
     def _drop(self) -> None:
         for _, descriptors in self._unsent:
             _close(descriptors)
         self._unsent.clear()
+        self._is_stuck = False
         self.waiting = 0
 
     def receive(self) -> Iterator[Message]:

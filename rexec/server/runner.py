@@ -98,6 +98,7 @@ class Runner:
                     key.data.attend()
                 else:
                     self._attend(events)
+            self._link.flush()  # what this turn brought, with one call
             self._jobs.fire()
             self._starting.fire()
             self._evidence.tick()
@@ -125,6 +126,7 @@ class Runner:
 
     def _watch(self) -> None:
         """Look for orders, or for room for what waits to be sent."""
+        self._link.flush()
         waiting = self._link.waiting
         events = selectors.EVENT_READ if waiting <= REPORTS_MAX else 0
         events |= selectors.EVENT_WRITE if waiting else 0

@@ -196,7 +196,7 @@ class Starting:
             pending.ticket.recording,
             None if permit.grant.resume is None else int(permit.grant.resume * 1000),
         )
-        self._link.send(begun, (*child.streams, *pending.ticket.descriptors))
+        self._link.send(begun, (*child.streams, *pending.ticket.descriptors), hurry=False)
         if pending.watcher is not None:
             pending.watcher.announce()
 

@@ -220,7 +220,7 @@ class Supervisor:
         if job.drained is None:
             if not job.told and self.listening:
                 job.told = True
-                self._link.send(Over(job.number))
+                self._link.send(Over(job.number), hurry=False)
             return
         if job.cause is not None and not job.killed and self._warn(job):
             self._after(RECHECK, job, self._finish)
@@ -283,4 +283,4 @@ class Supervisor:
             ended = Ended(
                 job.number, cause, wall_us=wall, receipt=receipt, truncated=truncated, **ending._asdict()
             )
-            self._link.send(ended)
+            self._link.send(ended, hurry=False)

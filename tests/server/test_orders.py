@@ -120,6 +120,58 @@ def test_a_large_message_is_queued_and_goes_as_there_is_room(pair: tuple[OrderSo
     assert not left.waiting
 
 
+def test_what_is_in_no_hurry_goes_with_what_is(pair: tuple[OrderSocket, OrderSocket]) -> None:
+    left, right = pair
+    reading, writing = os.pipe()
+    assert left.send(orders.Over(1), hurry=False)
+    assert left.send(begun(2), (reading,), hurry=False)
+    assert left.send(begun(3), (writing,), hurry=False)
+    assert list(right.receive()) == []
+    assert left.waiting
+    assert left.send(orders.Over(4))
+    assert not left.waiting
+    assert all_of(right) == [orders.Over(1), begun(2), begun(3), orders.Over(4)]
+    (first,), (second,) = right.take_descriptors(), right.take_descriptors()
+    os.write(second, b"x")
+    os.close(second)
+    assert os.read(first, 2) == b"x"
+    os.close(first)
+
+
+def test_no_more_than_a_few_messages_wait_for_one_in_a_hurry(pair: tuple[OrderSocket, OrderSocket]) -> None:
+    left, right = pair
+    sent = [orders.Over(number) for number in range(8)]
+    for message in sent:
+        assert left.send(message, hurry=False)
+    assert list(right.receive()) == sent
+    left.send(orders.Over(8), hurry=False)
+    assert list(right.receive()) == []
+    assert left.flush()
+    assert list(right.receive()) == [orders.Over(8)]
+
+
+def test_what_went_in_part_goes_on_where_it_stopped(pair: tuple[OrderSocket, OrderSocket]) -> None:
+    """Descriptors go with the first byte of what they went with, and once."""
+    left, right = pair
+    left.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    reading, writing = os.pipe()
+    sent: list[Message] = [orders.Over(number) for number in range(2_000)]
+    for message in sent[:1_000]:
+        left.send(message, hurry=False)
+    left.send(begun(7), (writing,), hurry=False)
+    for message in sent[1_000:]:
+        left.send(message, hurry=False)
+    found: list[Message] = []
+    while not left.flush():
+        found += right.receive()
+    found += all_of(right)
+    assert found == [*sent[:1_000], begun(7), *sent[1_000:]]
+    (arrived,) = right.take_descriptors()
+    os.close(arrived)
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+
+
 def test_descriptors_wait_with_their_message(pair: tuple[OrderSocket, OrderSocket]) -> None:
     left, right = pair
     assert not left.send(orders.Answer(1, True, b"x" * 2_000_000))

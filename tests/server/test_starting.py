@@ -31,7 +31,7 @@ class FakeLink:
     def __init__(self) -> None:
         self.sent: list[Message] = []
 
-    def send(self, message: Message, descriptors: tuple[int, ...] = ()) -> None:
+    def send(self, message: Message, descriptors: tuple[int, ...] = (), *, hurry: bool = True) -> None:
         self.sent.append(message)
         for descriptor in descriptors:
             os.close(descriptor)

@@ -33,7 +33,7 @@ class FakeLink:
     def __init__(self) -> None:
         self.sent: list[Message] = []
 
-    def send(self, message: Message, descriptors: tuple[int, ...] = ()) -> None:
+    def send(self, message: Message, descriptors: tuple[int, ...] = (), *, hurry: bool = True) -> None:
         self.sent.append(message)
 
     def ended(self) -> Ended:

@@ -165,7 +165,7 @@ class Warden:
 
     # --- what a listener would be told ----------------------------------------------------------
 
-    def send(self, message: Message, descriptors: tuple[int, ...] = ()) -> bool:
+    def send(self, message: Message, descriptors: tuple[int, ...] = (), *, hurry: bool = True) -> bool:
         """Take a report of those who start and end commands."""
         match message:
             case orders.Begun():
