@@ -54,6 +54,7 @@ class Clock:
         assert client.next_event() is not None
         self.session = AsyncSession(cast(Link, self.wire), client, "alice")
         self.command = self.session.start(f.Exec(0, Form.ARGV, (b"true",)), None, MemorySink(), MemorySink())
+        self.session._outbox.flush()  # as when the loop comes round
         self.heard()
 
     def heard(self) -> list[f.Frame]:
@@ -67,6 +68,7 @@ class Clock:
         """Let so much time pass without a word of the server."""
         self.session._heard -= seconds
         self.session._keep_alive()
+        self.session._outbox.flush()
 
 
 def in_a_loop(test: Callable[[Clock], Coroutine[Any, Any, None]]) -> None:
