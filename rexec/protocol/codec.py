@@ -31,6 +31,19 @@ def compile_codecs() -> None:
     wire.compiler = compile_codec
 
 
+def compile_all() -> None:
+    """Have them written now for all classes: a process that gives up its rights writes none later."""
+    for cls in _kinds(Record):
+        if cls.names:
+            compile_codec(cls)
+
+
+def _kinds(base: type[Record]) -> Iterator[type[Record]]:
+    for cls in base.__subclasses__():
+        yield cls
+        yield from _kinds(cls)
+
+
 def compile_codec(cls: type[Record]) -> None:
     """Write the functions of a class; what it has by hand, it keeps."""
     writer = _Writer(cls)
@@ -57,8 +70,8 @@ class _Writer:
             "_join": b"".join,
             "_new": object.__new__,
         }
-        for name in cls.names:
-            self.known[f"set_{name}"] = getattr(cls, name).__set__
+        self.known["setters"] = {name: getattr(cls, name).__set__ for name in cls.names}
+        self.known.update({f"set_{name}": put for name, put in self.known["setters"].items()})
         self.known.update({f"default_{name}": value for name, value in cls.defaults.items()})
 
     def lines(self) -> Iterator[str]:
@@ -68,6 +81,12 @@ class _Writer:
         yield from (f"    set_{name}(self, {name})" for name in names)
         yield "def values(self):"
         yield f"    return ({', '.join(f'self.{name}' for name in names)},)"
+        yield "def replace(self, **changes):"
+        yield "    other = _new(_cls)"
+        yield from (f"    set_{name}(other, self.{name})" for name in names)
+        yield "    for name, value in changes.items():"
+        yield "        setters[name](other, value)"
+        yield "    return other"
         yield from self._encode()
         yield from self._read()
         yield from self._decode()

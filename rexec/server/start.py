@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from rexec.audit.log import Log
 from rexec.errors import ConfigError, RexecError
-from rexec.protocol.codec import compile_codecs
+from rexec.protocol.codec import compile_all
 from rexec.server import evidence, surroundings
 from rexec.server.confinement import account_of, confine, load_all
 from rexec.server.detached.folder import wardens
@@ -113,7 +113,7 @@ def _run(
         files = SocketFiles(address.path for address in settings.listen if address.path)
         _be_runner(theirs, holdings, renewed, log, records, files)
 
-    compile_codecs()
+    compile_all()
     pid = os.fork()
     if not pid:
         ours.close()

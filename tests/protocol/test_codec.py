@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -149,6 +152,18 @@ def test_a_class_is_compiled_when_it_is_used() -> None:
     assert made.decode(other(f.Cause.EXITED).encode()) == made(f.Cause.EXITED)
     assert "encode" in made.__dict__
     assert "encode" in other.__dict__
+
+
+def test_all_classes_are_compiled_at_once() -> None:
+    script = (
+        "from rexec.protocol import codec, frames, wire\nfrom rexec.server import orders\n"
+        "codec.compile_all()\nassert wire.compiler is None\n"
+        "every = (*frames.FRAMES.values(), *orders.MESSAGES.values(), orders.Bounds)\n"
+        "kinds = [kind for kind in every if kind.names]\n"
+        "assert all('encode' in k.__dict__ or issubclass(k, frames.Data) for k in kinds)\n"
+        "assert frames.Stdout(b'x').encode() == b'x' and frames.Stdout.decode(b'x') == frames.Stdout(b'x')\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_a_record_is_still_immutable() -> None:
