@@ -217,12 +217,12 @@ class Command:
     def _resume(self, stream: Stream) -> None:
         if stream in self._outputs and stream not in self._reading and self._room(stream):
             self._reading.add(stream)
-            self._loop.add_reader(self._outputs[stream], self._readable, stream)
+            self.session.desk.outlets.add(self._outputs[stream], self._readable, stream)
 
     def _pause(self, stream: Stream) -> None:
         if stream in self._reading:
             self._reading.discard(stream)
-            self._loop.remove_reader(self._outputs[stream])
+            self.session.desk.outlets.remove(self._outputs[stream])
 
     def _room(self, stream: Stream) -> int:
         """Return how many bytes may be read now."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from rexec.errors import ConnectionLost
 from rexec.limits import ORDERS_MAX
 from rexec.server import orders
+from rexec.server.outlets import Outlets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,7 @@ class Desk:
         self._consider: Callable[[orders.Offer], str] = lambda _: ""
         self._reloaded: Callable[[orders.Reloaded], None] = lambda _: None
         self._beaten: Callable[[], None] = lambda: None
+        self.outlets = Outlets(self._loop)
         self._loop.add_reader(link.fileno(), self._read)
 
     def close(self) -> None:
@@ -63,6 +65,7 @@ class Desk:
         self._loop.remove_reader(self._link.fileno())
         self._loop.remove_writer(self._link.fileno())
         self._link.socket.close()
+        self.outlets.close()
 
     @property
     def running(self) -> int:

@@ -1,0 +1,60 @@
+"""The descriptors of commands, in an epoll of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from rexec.protocol.frames import Stream
+from rexec.server.outlets import Outlets
+
+
+def test_who_waits_is_called_while_there_is_something_to_read() -> None:
+    async def main() -> None:
+        outlets = Outlets(asyncio.get_running_loop())
+        reading, writing = os.pipe()
+        heard: list[bytes] = []
+        over = asyncio.Event()
+
+        def ready(stream: Stream) -> None:
+            assert stream is Stream.STDOUT
+            heard.append(os.read(reading, 1))
+            if not heard[-1]:
+                outlets.remove(reading)
+                over.set()
+
+        outlets.add(reading, ready, Stream.STDOUT)
+        os.write(writing, b"ab")
+        os.close(writing)
+        await over.wait()
+        assert heard == [b"a", b"b", b""]
+        os.close(reading)
+        outlets.close()
+
+    asyncio.run(main())
+
+
+def test_one_that_is_closed_by_another_of_its_round_is_not_called() -> None:
+    async def main() -> None:
+        outlets = Outlets(asyncio.get_running_loop())
+        pipes = [os.pipe(), os.pipe()]
+        heard: list[Stream] = []
+        called = asyncio.Event()
+
+        def ready(stream: Stream) -> None:
+            heard.append(stream)
+            for reading, writing in pipes:
+                outlets.remove(reading)
+                os.close(reading)
+                os.close(writing)
+            called.set()
+
+        for (reading, writing), stream in zip(pipes, (Stream.STDOUT, Stream.STDERR), strict=True):
+            outlets.add(reading, ready, stream)
+            os.write(writing, b"x")
+        await called.wait()
+        await asyncio.sleep(0)
+        assert len(heard) == 1
+        outlets.close()
+
+    asyncio.run(main())
