@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from base64 import b64decode, b64encode
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -105,4 +106,9 @@ def is_count(value: object) -> bool:
 def moment(now_ns: int) -> str:
     """Return a time as records have it: UTC, with microseconds."""
     seconds, rest = divmod(now_ns, 1_000_000_000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest // 1000:06d}Z"
+    return f"{_second(seconds)}.{rest // 1000:06d}Z"
+
+
+@lru_cache(2)  # a busy server writes a thousand records in one
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import lru_cache
 
 _PLAIN = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -19,7 +20,11 @@ def quoted(value: object) -> str:
     """Return a value as it stands in the log."""
     if isinstance(value, list | tuple):
         return _json(value)
-    text = "-" if value is None or value == "" else str(value)
+    return "-" if value is None or value == "" else _quoted(str(value))
+
+
+@lru_cache(256)  # users, keys, addresses and rules come again with each command
+def _quoted(text: str) -> str:
     return text if _PLAIN.issuperset(text) else _json(text)
 
 
@@ -30,7 +35,7 @@ def _json(value: object) -> str:
 
 def line(event: str, fields: dict[str, object]) -> str:
     """Return one line of the log, without its end."""
-    return " ".join((f"rexec-server: {event}", *(f"{key}={quoted(value)}" for key, value in fields.items())))
+    return " ".join([f"rexec-server: {event}", *[f"{key}={quoted(value)}" for key, value in fields.items()]])
 
 
 class Log:

@@ -48,12 +48,13 @@ class Principal:
 class Line:
     """One key of authorized_keys with its options."""
 
-    __slots__ = ("key", "number", "options")
+    __slots__ = ("_principals", "key", "number", "options")
 
     def __init__(self, number: int, key: PublicKey, options: Options) -> None:
         self.number = number
         self.key = key
         self.options = options
+        self._principals: dict[str, Principal] = {}  # of the users that it names
 
     def principal(self, user: str, peer: str | None, now: float) -> Principal | None:
         """Return who this line says the owner of its key is, None when it does not apply."""
@@ -64,7 +65,10 @@ class Line:
             return None
         if options.expires is not None and now >= options.expires:
             return None
-        return Principal(user or options.users[0], self.key, options)
+        name = user or options.users[0]
+        if name not in self._principals:
+            self._principals[name] = Principal(name, self.key, options)
+        return self._principals[name]
 
 
 class Authorized:

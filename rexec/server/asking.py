@@ -24,7 +24,7 @@ def request_of(order: orders.Start, seat: Seat, principal: Principal) -> Request
         groups=frozenset(principal.groups),
         words=tuple(map(text_of, order.words)),
         form=order.form.name.lower(),
-        env=tuple((text_of(name), text_of(value)) for name, value in order.env),
+        env=tuple([(text_of(name), text_of(value)) for name, value in order.env]),
         cwd=None if order.cwd is None else text_of(order.cwd),
         timeout=None if order.timeout_ms is None else order.timeout_ms / 1000,
         pty=None if order.pty is None else order.pty.term,
@@ -35,7 +35,7 @@ def request_of(order: orders.Start, seat: Seat, principal: Principal) -> Request
         utc_offset=time.localtime().tm_gmtoff,
         pty_allowed=principal.pty_allowed,
         confirm=order.confirm,
-        offered=tuple((text_of(name), text_of(value)) for name, value in order.offered),
+        offered=tuple([(text_of(name), text_of(value)) for name, value in order.offered]),
         detach=order.detach,
     )
 

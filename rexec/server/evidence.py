@@ -164,6 +164,8 @@ class Evidence:
         about: dict[str, object] = {"cwd": permit.cwd, "as": permit.account.name}
         if permit.pty is not None:
             about["pty"] = permit.pty
+        if permit.grant.record == "no":
+            return None, about
         name = f"{journal.head.seq + 1:012d}-{os.urandom(4).hex()}.cast"
         try:
             taped = tape(journal.directory, name, permit, order.pty, required=self.required)

@@ -152,11 +152,10 @@ class Ledger:
         """
         if self._others:
             self._look()
-        for known in (self._running, self._ended, self._settled, *(other.known for other in self._others)):
-            record = known.get(key)
-            if record is not None:
-                return record
-        return None
+        for known in (self._running, self._ended, self._settled):
+            if key in known:
+                return known[key]
+        return next((other.known[key] for other in self._others if key in other.known), None)
 
     def begin(self, key: Key, contents: bytes, user: str) -> None:
         """Write down that a command is started now. Raises `Unkept`."""

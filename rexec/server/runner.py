@@ -207,7 +207,8 @@ class Runner:
     # --- what ---------------------------------------------------------------------------------
 
     def _start(self, order: orders.Start) -> None:
-        if any(order.child in those for those in (self._jobs, self._starting, self._detached)):
+        number = order.child
+        if number in self._jobs or number in self._starting or number in self._detached:
             raise RemoteProtocolError("a command that runs is started again")
         seat = self._seats.get(order.session)
         principal = None if seat is None else self._held.keyring.still(seat.principal, seat.peer)
