@@ -10,7 +10,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from bench.field import HERE, REXEC, SOCAT
+from bench.field import BARE, HERE, REXEC, SOCAT
 from bench.figures import Row, Target
 from bench.turns import Contest, Run
 
@@ -52,13 +52,20 @@ def _contest(field: Field, rounds: int, mib: int, client: list[str], *, tls: boo
         words = [*SOCAT, "-u", *((address, "STDOUT") if down else ("STDIN", address))]
         return lambda: _speed(lambda count: words if count else ["true"], source, mib, down=down)
 
+    def by_bare() -> Run:
+        calls = {
+            count: field.bare(head(count).split() if down else ["sh", "-c", drain], tls=tls)
+            for count in (0, mib * MIB)
+        }
+        return far(lambda count: calls[count])
+
     def by_pipe(count: int) -> list[str]:
         return ["sh", "-c", f"{head(count)} | cat" if down else "cat | cat"]
 
     way = "stdout" if down else "stdin"
     targets = [Target(least=1.4, of="ssh, aes128-gcm")] if tls else [Target(least=0.9, of=PIPE)]
-    contest = Contest(f"bulk {way}, {'TLS' if tls else 'in the clear'}", "MiB/s", *targets)
     drain = "cat >/dev/null"
+    contest = Contest(f"bulk {way}, {'TLS' if tls else 'in the clear'}", "MiB/s", *targets)
     contest.enter(
         "rexec", lambda: far(lambda count: [*client, *(head(count).split() if down else ("sh", "-c", drain))])
     )
@@ -71,6 +78,7 @@ def _contest(field: Field, rounds: int, mib: int, client: list[str], *, tls: boo
     else:
         contest.enter(PIPE, lambda: far(by_pipe))
     contest.enter("socat", by_socat)
+    contest.enter(BARE, by_bare)
     contest.hold(rounds)
     return contest.row()
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bench.field import Field
 
 
+START = "python -I -S, nothing"
 NOTHING = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
 
 
@@ -29,6 +30,11 @@ def timed(words: list[str]) -> Run:
         return (time.perf_counter() - begun) * 1000
 
     return run
+
+
+def by_nothing() -> Run:
+    """Python that does nothing at all: its start is a part of ours."""
+    return timed([sys.executable, "-I", "-S", "-c", "pass"])
 
 
 def cold(field: Field, rounds: int) -> Iterator[Row]:
@@ -50,6 +56,7 @@ def cold(field: Field, rounds: int) -> Iterator[Row]:
     contest.enter("ssh, curve25519", lambda: timed([*field.sshd()[1], CURVE25519, HERE, "true"]))
     contest.enter("ssh", lambda: timed([*field.sshd()[1], HERE, "true"]))
     contest.enter("dropbear", by_dropbear)
+    contest.enter(START, by_nothing)
     contest.enter("nrpe", lambda: timed(field.nrpe()))
     contest.enter("asyncssh", by_asyncssh)
     contest.hold(rounds)
@@ -61,6 +68,7 @@ def shared(field: Field, rounds: int) -> Iterator[Row]:
     contest = Contest("one command, shared connection", "ms", Target(most=2, of="ssh"))
     contest.enter("rexec", lambda: timed(by_master(field, "rexec-ssh")))
     contest.enter("ssh", lambda: timed(by_master(field, "ssh")))
+    contest.enter(START, by_nothing)
     contest.hold(rounds, warm_up=3)
     yield contest.row()
 

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from bench.field import HERE, REXEC
+from bench.field import BARE, HERE, REXEC
 from bench.figures import OURS, Row, Target, percentile
 from bench.turns import Absent, Contest, Run
 
@@ -69,6 +69,7 @@ def echo(field: Field, rounds: int, count: int) -> Iterator[Row]:
         "ssh": lambda: [*field.sshd()[1], HERE, PLAIN],
         "asyncssh": by_asyncssh,
         "dropbear": lambda: [*field.dropbear()[1], HERE, PLAIN],
+        BARE: lambda: field.bare(["sh", "-c", PLAIN]),
         "cat, local": lambda: ["sh", "-c", PLAIN],
     }
     terminal: dict[str, Callable[[], list[str]]] = {

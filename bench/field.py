@@ -28,6 +28,7 @@ HERE = "127.0.0.1"
 NRPE = "/usr/sbin/nrpe"
 CHECK_NRPE = "/usr/lib/nagios/plugins/check_nrpe"
 SOCAT = ["socat", "-b", "131072"]  # what it is fastest with
+BARE = "bare Python"
 CURVE25519 = "-oKexAlgorithms=curve25519-sha256"
 SSHD = """\
 ListenAddress {address}:{port}
@@ -217,6 +218,15 @@ class Field:
         self.start(words, stderr=subprocess.DEVNULL)
         wait_for(port)
         return f"OPENSSL:{HERE}:{port},verify=0" if tls else f"TCP:{HERE}:{port}"
+
+    def bare(self, words: list[str], *, tls: bool = True) -> list[str]:
+        """Start the least that Python can do with these words; return what calls it."""
+        program = str(Path(__file__).with_name("bare.py"))
+        certificate = str(self.certificate()) if tls else "-"
+        server = self.start([sys.executable, program, "serve", certificate, *words], stdout=subprocess.PIPE)
+        assert server.stdout is not None
+        port = server.stdout.readline().decode().strip()
+        return [sys.executable, "-I", program, "call", "tls" if tls else "clear", port]
 
 
 def at_home(folder: Path, words: list[str]) -> list[str]:
