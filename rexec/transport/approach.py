@@ -78,7 +78,11 @@ class Approach:
     def _begin(self) -> None:
         """Begin to connect to the next place."""
         family, name = self._places.pop(0)
-        plain = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        try:
+            plain = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        except OSError as error:  # this machine may not speak IPv6, whatever its names are
+            self._fail(error)
+            return
         try:
             if family == _socket.AF_UNIX:  # one with a full queue does not say when it has room
                 plain.settimeout(self._timeout)

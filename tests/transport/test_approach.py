@@ -18,6 +18,7 @@ from rexec.transport.passage import Via
 
 PATIENCE = 30.0  # seconds that nothing here takes
 NOBODY = Address("127.0.0.1", 1)  # listens there
+_NO_FAMILY = 255  # socket(2): EAFNOSUPPORT
 HELLO = b"\x16\x03"  # how the first record of TLS begins (RFC 8446, 5.1)
 
 
@@ -70,6 +71,18 @@ def test_every_address_of_a_name_is_tried(listener: socket.socket, monkeypatch: 
     wire = arrive(Approach(Address("three", 1), PATIENCE), tls=False)
     assert wire.names()[1] == str(place(listener))
     wire.close()
+
+
+def test_what_this_machine_does_not_speak_is_passed_over(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As IPv6 where the kernel has none, and yet localhost is ::1 as well."""
+    ends = [(_NO_FAMILY, ("::1", 1)), (socket.AF_INET, ("127.0.0.1", place(listener).port))]
+    monkeypatch.setattr(approach, "_places_of", lambda address: list(ends))
+    arrive(Approach(Address("two", 1), PATIENCE), tls=False).close()
+    ends.pop()
+    with pytest.raises(ConnectError, match="address family not supported"):
+        arrive(Approach(Address("one", 1), PATIENCE), tls=False)
 
 
 def test_a_socket_of_this_machine_is_reached_by_its_path(tmp_path: Path) -> None:
