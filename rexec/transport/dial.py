@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket as socket
 import os
 import struct
+import time
 
 from rexec.errors import ConnectError, ConnectionLost, RemoteProtocolError
 from rexec.limits import KIB, TLS_RECORDS
@@ -96,7 +97,10 @@ class Wire:
 
         They are good until the next call, and in `room` for as long as that is.
         """
-        self.push()
+        try:
+            self.push()
+        except ConnectionLost:
+            pass  # who sends next hears of it: what came before that is read first
         place = self._plain if room is None else room
         try:
             size = self._take(place) if self.tls is None else self._decrypt(self.tls, place)
@@ -117,22 +121,27 @@ class Wire:
         return size or None
 
     def _decrypt(self, tls: TlsLayer, place: memoryview) -> int | None:
-        """Fill `place` as far as can be without waiting; where we wait, with a part of it."""
+        """Fill `place` as far as can be without waiting; where we wait, with what comes first, if it does."""
         total, is_drained = 0, False
-        while True:
-            if tls.has_more:
-                size = tls.read(place[total:] if total else place)
-                if size is None:
-                    return total or None
-                total += size
-            if is_drained or total == len(place) or (total and self._waits):
-                return total
-            came = self._take(wire := self._wire)
-            if came is None:
-                tls.eof()
-            else:
-                is_drained = came < len(wire) and not self._waits
-                tls.feed(wire[:came])
+        try:
+            while True:
+                if tls.has_more:
+                    size = tls.read(place[total:] if total else place)
+                    if size is None:
+                        return total or None
+                    total += size
+                if is_drained or total == len(place) or (total and self._waits):
+                    return total
+                came = self._take(wire := self._wire)
+                if came is None:
+                    tls.eof()
+                else:
+                    is_drained = came < len(wire) or self._waits
+                    tls.feed(wire[:came])
+        except (OSError, RemoteProtocolError):
+            if not total:
+                raise
+            return total  # what came before the end is handed over first
 
     def _grow(self) -> None:
         """Read more at once from now on: this is bulk."""
@@ -155,8 +164,9 @@ class Wire:
         try:
             if self.tls is not None:
                 self.socket.setblocking(False)
-                self.socket.send(self.tls.close())
-        except OSError:
+                if self.push():  # a record that was cut off has no end
+                    self.socket.send(self.tls.close())
+        except (OSError, ConnectionLost):
             pass
         self.socket.close()
         if self.passage is not None:
@@ -235,12 +245,25 @@ def _shake(plain: socket.socket, tls: TlsLayer) -> None:
 
 
 def _exchange(plain: socket.socket, tls: TlsLayer) -> None:
+    """Shake hands within the timeout of the socket, however little comes at a time."""
+    timeout = plain.gettimeout()
+    deadline = None if timeout is None else time.monotonic() + timeout
     try:
         while not tls.handshake():
             plain.sendall(tls.write(b""))
+            if deadline is not None:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                plain.settimeout(left)
             if data := plain.recv(_SMALL):
                 tls.feed(data)
             else:
                 tls.eof()
-    finally:
-        plain.sendall(tls.write(b""))  # our Finished, or why there is none
+    except RemoteProtocolError:
+        try:
+            plain.sendall(tls.write(b""))  # why there is none
+        except OSError:
+            pass  # nobody is there to read it
+        raise
+    plain.sendall(tls.write(b""))  # our Finished
