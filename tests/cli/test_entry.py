@@ -69,6 +69,12 @@ def test_a_link_leads_to_it(tmp_path: Path) -> None:
     assert run("r", cwd=tmp_path, executable=tmp_path / "r") == VERSION
 
 
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_directory_may_be_a_link_too(tmp_path: Path, slash: str) -> None:
+    (tmp_path / "programs").symlink_to(BIN)
+    assert run("rexec", env={"PATH": f"{tmp_path}/programs{slash}:{os.environ['PATH']}"}) == VERSION  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("by", ["rexec", "./rexec", "../bin/rexec"])
 def test_blanks_and_quotes_in_its_path_are_as_good_as_any_letter(tmp_path: Path, by: str) -> None:
     folder = place(tmp_path, "")
