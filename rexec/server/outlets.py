@@ -42,11 +42,16 @@ class Outlets:
     def remove(self, descriptor: int) -> None:
         """Look at a descriptor no more; to be said before it is closed."""
         del self._waiting[descriptor]
-        self._epoll.unregister(descriptor)
+        if not self._epoll.closed:  # what is left at the end is put away all the same
+            self._epoll.unregister(descriptor)
 
     def _look(self) -> None:
         for descriptor, _ in self._epoll.poll(0):
             waiting = self._waiting.get(descriptor)
             if waiting is not None:  # else one before it in this round has closed it
                 ready, stream = waiting
-                ready(stream)
+                try:
+                    ready(stream)
+                except Exception as error:  # of one command: the others are none the worse for it
+                    message = "the output of a command could not be read"
+                    self._loop.call_exception_handler({"message": message, "exception": error})

@@ -58,3 +58,45 @@ def test_one_that_is_closed_by_another_of_its_round_is_not_called() -> None:
         outlets.close()
 
     asyncio.run(main())
+
+
+def test_one_that_fails_keeps_nobody_else_waiting() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        outlets = Outlets(loop)
+        told: list[object] = []
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        pipes = [os.pipe(), os.pipe()]
+        called = asyncio.Event()
+        failure = KeyError("a flaw")
+
+        def fail(stream: Stream) -> None:
+            raise failure
+
+        for (reading, writing), ready in zip(pipes, (fail, lambda _: called.set()), strict=True):
+            os.write(writing, b"x")
+            outlets.add(reading, ready, Stream.STDOUT)
+        await called.wait()
+        assert told[0] is failure
+        for reading, writing in pipes:
+            outlets.remove(reading)
+            os.close(reading)
+            os.close(writing)
+        outlets.close()
+
+    asyncio.run(main())
+
+
+def test_what_is_left_at_the_end_is_put_away() -> None:
+    """As where the runner is gone, and commands are left behind it."""
+
+    async def main() -> None:
+        outlets = Outlets(asyncio.get_running_loop())
+        reading, writing = os.pipe()
+        outlets.add(reading, lambda _: None, Stream.STDOUT)
+        outlets.close()
+        outlets.remove(reading)
+        os.close(reading)
+        os.close(writing)
+
+    asyncio.run(main())
