@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rexec.limits import UNHURRIED
+from rexec.limits import KIB, UNHURRIED
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
+
+_LARGE = 16 * KIB  # bytes of a frame that fills a TLS record by itself
 
 
 class Outbox:
@@ -24,8 +26,15 @@ class Outbox:
         self._later: asyncio.TimerHandle | None = None
 
     def put(self, data: bytes, *, hurry: bool = True) -> None:
-        """Take a frame; one that is in no hurry leaves with the next that is, or a moment later."""
+        """Take a frame; one that is in no hurry leaves with the next that is, or a moment later.
+
+        A large one leaves at once: who writes has to hear when the link takes no more.
+        """
         if not data:
+            return
+        if len(data) >= _LARGE:
+            self.flush()
+            self._write(data)
             return
         self._frames.append(data)
         if hurry:

@@ -59,3 +59,17 @@ def test_what_is_flushed_does_not_leave_twice_and_what_is_cleared_not_at_all() -
         assert written == [b"a"]
 
     in_a_loop(test)
+
+
+def test_what_is_large_leaves_at_once_behind_what_came_before() -> None:
+    """Who writes hears when the link takes no more, before the next frame is made."""
+
+    async def test(outbox: Outbox, written: list[bytes]) -> None:
+        outbox.put(b"a")
+        outbox.put(bytes(16 * 1024), hurry=False)
+        assert written == [b"a", bytes(16 * 1024)]
+        outbox.put(b"b")
+        await asyncio.sleep(0)
+        assert written == [b"a", bytes(16 * 1024), b"b"]
+
+    in_a_loop(test)
