@@ -89,8 +89,7 @@ class Host:
     ) -> Process:
         """Start a command whose streams are read and written by hand."""
         exec_ = request(self._target, argv, env, cwd, timeout, stdin=True, confirm=confirm)
-        with self._engine.turn() as session:
-            command = session.start(exec_, None, HeldSink(), HeldSink())
+        command = self._engine.turn(lambda session: session.start(exec_, None, HeldSink(), HeldSink()))
         return Process(self, self._engine, command, self._named(exec_.words[0]))
 
     def list(self) -> list[answers.Rule]:
@@ -166,8 +165,8 @@ class Host:
     def _run(self, exec_: f.Exec, given: Source | None, out: Outlets) -> Command:
         """Have a command run to its end."""
         try:
-            with self._engine.turn() as session:
-                command = session.start(exec_, given, out.stdout.sink, out.stderr.sink)
+            sinks = out.stdout.sink, out.stderr.sink
+            command = self._engine.turn(lambda session: session.start(exec_, given, *sinks))
         except BaseException:
             out.close()
             raise
@@ -178,8 +177,7 @@ class Host:
         return f"{self.name}: {word.decode(errors='surrogateescape')}"
 
     def _ask(self, query: f.Query) -> Result:
-        with self._engine.turn() as session:
-            command = session.ask(query, MemorySink(), MemorySink())
+        command = self._engine.turn(lambda session: session.ask(query, MemorySink(), MemorySink()))
         self._see_through(command, {})
         return command.result()
 

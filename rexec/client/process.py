@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rexec.client.command import Command
     from rexec.client.engine import Engine
     from rexec.client.result import Result
+    from rexec.client.session import Session
 
 
 class Reader:
@@ -60,8 +61,7 @@ class Reader:
     def close(self) -> None:
         """Read no more: a command that goes on writing gets SIGPIPE."""
         self._unread.fill(b"")
-        with self._engine.turn() as session:
-            session.discard(self._command, self._stream)
+        self._engine.turn(lambda session: session.discard(self._command, self._stream))
 
     def _fill(self) -> bool:
         """Wait for bytes; False at the end. Raises `ConnectionLost` where it is not the true end."""
@@ -89,19 +89,21 @@ class Writer:
         """
         view = memoryview(data).cast("B")
         size = len(view)
-        command = self._command
+        command, session = self._command, self._engine.session
+
+        def write(session: Session) -> int:
+            check_hears(command)
+            return session.write(command, view)
+
         while True:
-            with self._engine.turn() as session:
-                check_hears(command)
-                view = view[session.write(command, view) :]
+            view = view[self._engine.turn(write) :]
             if not view:
                 return size
             self._engine.until(lambda: command.is_deaf or command.is_over or session.may_write(command))
 
     def close(self) -> None:
         """Say that no more comes: the command reads the end of its input."""
-        with self._engine.turn() as session:
-            session.finish(self._command)
+        self._engine.turn(lambda session: session.finish(self._command))
 
     def __enter__(self) -> Writer:
         return self
@@ -138,8 +140,7 @@ class Process:
 
     def signal(self, name: str) -> None:
         """Send a signal to the command's process group, by name: ``TERM``."""
-        with self._engine.turn() as session:
-            session.signal(self._command, name.removeprefix("SIG"))
+        self._engine.turn(lambda session: session.signal(self._command, name.removeprefix("SIG")))
 
     def kill(self) -> None:
         """End the command at once, with all its children."""
@@ -165,10 +166,7 @@ def check_hears(command: Command) -> None:
 
 def end(engine: Engine, command: Command) -> None:
     """End a command if it still runs: TERM, then KILL, and wait for it; output is dropped."""
-    with engine.turn() as session:
-        session.abandon(command)
-    for name in ("KILL", None):
-        if engine.until(lambda: not session.is_running(command), CLIENT_PATIENCE) or name is None:
-            return
-        with engine.turn() as session:
-            session.signal(command, name)
+    engine.turn(lambda session: session.abandon(command))
+    if not engine.until(lambda: not engine.session.is_running(command), CLIENT_PATIENCE):
+        engine.turn(lambda session: session.signal(command, "KILL"))
+        engine.until(lambda: not engine.session.is_running(command), CLIENT_PATIENCE)
