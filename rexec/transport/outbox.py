@@ -10,18 +10,19 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-_LARGE = 16 * KIB  # bytes of a frame that fills a TLS record by itself
+_FULL = 16 * KIB  # bytes: a TLS record, to which more company saves nothing
 
 
 class Outbox:
-    """Gathers frames, and writes them when the loop comes round."""
+    """Gathers frames, and writes them when the loop comes round or they fill a record: it never holds much."""
 
-    __slots__ = ("_frames", "_is_leaving", "_later", "_loop", "_write")
+    __slots__ = ("_frames", "_is_leaving", "_later", "_loop", "_size", "_write")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, write: Callable[[bytes], None]) -> None:
         self._loop = loop
         self._write = write
         self._frames: list[bytes] = []
+        self._size = 0  # bytes in them
         self._is_leaving = False
         self._later: asyncio.TimerHandle | None = None
 
@@ -32,12 +33,15 @@ class Outbox:
         """
         if not data:
             return
-        if len(data) >= _LARGE:
+        if len(data) >= _FULL:
             self.flush()
             self._write(data)
             return
         self._frames.append(data)
-        if hurry:
+        self._size += len(data)
+        if self._size >= _FULL:
+            self.flush()
+        elif hurry:
             if not self._is_leaving:
                 self._is_leaving = True
                 self._loop.call_soon(self._leave)
@@ -48,12 +52,13 @@ class Outbox:
         """Write what there is now: what is written past us may not overtake it."""
         if self._frames:
             data = self._frames[0] if len(self._frames) == 1 else b"".join(self._frames)
-            self._frames.clear()
+            self.clear()
             self._write(data)
 
     def clear(self) -> None:
         """Drop what there is."""
         self._frames.clear()
+        self._size = 0
 
     def _leave(self) -> None:
         self._is_leaving = False

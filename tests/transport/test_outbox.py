@@ -73,3 +73,14 @@ def test_what_is_large_leaves_at_once_behind_what_came_before() -> None:
         assert written == [b"a", bytes(16 * 1024), b"b"]
 
     in_a_loop(test)
+
+
+def test_many_small_frames_leave_whenever_they_fill_a_record() -> None:
+    async def test(outbox: Outbox, written: list[bytes]) -> None:
+        for _ in range(100):
+            outbox.put(bytes(1000))
+        assert len(written) == 5
+        outbox.flush()
+        assert sum(map(len, written)) == 100_000
+
+    in_a_loop(test)
