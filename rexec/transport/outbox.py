@@ -14,7 +14,7 @@ _FULL = 16 * KIB  # bytes: a TLS record, to which more company saves nothing
 
 
 class Outbox:
-    """Gathers frames, and writes them when the loop comes round or they fill a record: it never holds much."""
+    """Gathers frames, and writes them when the loop comes round or they fill a record: it holds little."""
 
     __slots__ = ("_frames", "_is_leaving", "_later", "_loop", "_size", "_write")
 
