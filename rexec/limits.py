@@ -78,6 +78,7 @@ LINGER = 1.0  # seconds that a background child may hold the pipes of an ended c
 KILL_AFTER = 2.0  # seconds between TERM and KILL
 CLIENT_PATIENCE = 2.0  # seconds a signalled client waits for the command before it says goodbye
 PIPE_BULK = MIB  # bytes of a child's pipe once a full read has shown bulk
+POLL_MAX = 2**31 - 1  # milliseconds that poll(2) takes: who waits longer looks once more
 TIMEOUT_MAX = 366 * 86_400.0  # seconds a rule or a request may ask for: no clock or poll overflows on it
 UMASK = 0o022  # of every command that a rule does not say more about
 CHECK_PATIENCE = 5.0  # seconds that the disk has to show where a path leads, before the command is denied

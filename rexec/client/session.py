@@ -11,7 +11,7 @@ import time
 
 from rexec.client.dispatch import Dispatch
 from rexec.errors import ConnectionLost, RexecError
-from rexec.limits import ACK_DELAY, DATA_MAX, HEADER_SIZE, KEEPALIVE_IDLE, KEEPALIVE_TIMEOUT
+from rexec.limits import ACK_DELAY, DATA_MAX, HEADER_SIZE, KEEPALIVE_IDLE, KEEPALIVE_TIMEOUT, POLL_MAX
 from rexec.protocol import frames as f
 from rexec.protocol.connection import RESUME
 from rexec.protocol.frames import Farewell as Reason
@@ -161,7 +161,7 @@ class Session(Dispatch):
             due = self._ack_at - now
         if timeout is not None and timeout < due:
             due = timeout
-        return due * 1000 + 1 if due > 0 else 1
+        return min(due * 1000 + 1, POLL_MAX) if due > 0 else 1
 
     def _serve(self, ready: dict[int, int]) -> None:
         if self._back is not None:

@@ -10,6 +10,7 @@ import os
 import select
 
 from rexec.errors import ConnectError
+from rexec.limits import POLL_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _outcome(plain: _socket.socket, timeout: float | None) -> OSError | None:
     """Wait until a socket is connected; return why it is not."""
     poll = select.poll()
     poll.register(plain.fileno(), select.POLLOUT)
-    if not poll.poll(None if timeout is None else timeout * 1000):
+    if not poll.poll(None if timeout is None else min(timeout * 1000, POLL_MAX)):
         return TimeoutError()
     number = plain.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
     return OSError(number, os.strerror(number)) if number else None

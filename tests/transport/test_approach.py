@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rexec.errors import ConnectError
+from rexec.limits import TIMEOUT_MAX
 from rexec.transport import approach
 from rexec.transport.address import Address
 from rexec.transport.approach import Approach
@@ -42,6 +43,12 @@ def test_it_arrives_before_anybody_waits(listener: socket.socket) -> None:
         wire.put(b"here", PATIENCE)
         assert far.recv(4) == b"here"
         wire.close()
+
+
+def test_no_patience_is_too_long(listener: socket.socket) -> None:
+    """366 days are what may be asked for, and more than poll(2) takes."""
+    way = Approach(place(listener), TIMEOUT_MAX)
+    arrive(way, tls=False).close()
 
 
 def test_tls_is_hailed_before_anybody_waits(listener: socket.socket) -> None:
