@@ -192,6 +192,10 @@ class Connection:
         """Where the next bytes are best received; None: anywhere."""
         return self._buffer.place
 
+    def cut(self) -> None:
+        """Note that the wire is gone: what came of a frame is sent again whole, or never."""
+        self._buffer.clear()
+
     def receive_eof(self) -> None:
         """Note that nothing more will come; an unfinished frame is the peer's error."""
         if self.state is not Handshake.CLOSED and self._buffer.inside and not self._judging:

@@ -281,6 +281,7 @@ class Session:
         """Stop reading and writing the link, without a word."""
         link, self.link = self.link, Nowhere()
         self._outbox.clear()  # what may be asked for again is kept elsewhere
+        self.connection.cut()  # a client that is away does not leave us with half a frame
         self._timer.cancel()
         if self._ack_timer is not None:
             self._ack_timer.cancel()

@@ -7,9 +7,11 @@ from typing import Any
 
 from rexec.limits import NONCE, SESSION_ID
 from rexec.protocol import frames as f
+from rexec.protocol.buffer import HEADER
 from rexec.protocol.connection import Connection
 from rexec.protocol.state import Role
 from rexec.server import orders
+from rexec.server.parking import Name, Parking
 from rexec.server.session import Session
 
 
@@ -27,6 +29,7 @@ class Everything:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.owner: object = None
         self.reset = self.silence = 0.0
+        self.parking = Parking()
 
     def number(self) -> int:
         return 7
@@ -52,7 +55,7 @@ class Everything:
         pass
 
 
-def talk(around: Everything) -> tuple[Session, Connection]:
+def talk(around: Everything, name: Name | None = None) -> tuple[Session, Connection]:
     """Return a session whose client was welcomed and has started a command."""
     server, client = Connection(Role.SERVER), Connection(Role.CLIENT)
     server.receive_data(
@@ -64,7 +67,7 @@ def talk(around: Everything) -> tuple[Session, Connection]:
     client.receive_data(hello + server.accept(f.Welcome("alice")))
     while client.next_event() is not None:
         pass
-    made = Session(around, around, server, 1, "alice")  # type: ignore[arg-type]
+    made = Session(around, around, server, 1, "alice", name)  # type: ignore[arg-type]
     made.received(memoryview(client.send(f.Exec(1, f.Form.ARGV, (b"sleep",)), 1)))
     return made, client
 
@@ -99,5 +102,22 @@ def test_a_client_that_answers_stays() -> None:
         assert not made.gone
         made.ended()
         assert made.gone
+
+    asyncio.run(main())
+
+
+def test_a_client_that_is_away_leaves_no_half_of_a_frame_behind() -> None:
+    """What is kept for those who are away is counted, and this would not be."""
+
+    async def main() -> None:
+        around = Everything()
+        around.reset = around.silence = 60.0
+        made, _ = talk(around, Name("SHA256:x", "alice", bytes(SESSION_ID)))
+        made.received(memoryview(HEADER.pack(f.Stdin.code, 0, 1, 200_000) + b"x"))
+        assert made.place is not None
+        made.ended()
+        assert made.is_parked
+        assert made.place is None
+        made.leave("the test is over")
 
     asyncio.run(main())
