@@ -204,7 +204,7 @@ def test_records_are_values() -> None:
     ("arguments", "named", "why"),
     [
         ((), {}, "Tailed needs first|missing 1 required positional argument: 'first'"),
-        ((1, b"", 3), {}, "takes 2 values, got 3|takes 3 positional arguments but 4 were given"),
+        ((1, b"", 3), {}, "takes 2 values, got 3|takes from 2 to 3 positional"),
         ((1,), {"first": 2}, "Tailed has no first|multiple values for argument 'first'"),
         ((1,), {"other": 2}, "Tailed has no other|unexpected keyword argument 'other'"),
     ],
