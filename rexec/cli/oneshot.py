@@ -276,13 +276,14 @@ class OneShot:
             say(self.program, text)
 
     def _notice(self, text: str) -> None:
-        """Print what happened to the command; a raw terminal needs a return of ours."""
+        """Print what happened to the command on a line of its own; a raw terminal needs a return of ours."""
         if self.line.quiet_all:
             return
         from rexec.cli.output import say
 
         if self.terminal is None:
-            say(self.program, text)
+            is_inside_line = self.command is not None and self.command.sinks[f.Stream.STDERR].is_inside_line
+            say(self.program, text, start="\n" if is_inside_line else "")
         else:
             from rexec.cli.terminal import line_end
 

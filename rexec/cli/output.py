@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from click import Command
 
 
-def say(program: str, text: str, end: str = "\n") -> None:
+def say(program: str, text: str, end: str = "\n", start: str = "") -> None:
     """Print one line to stderr; one that nobody can read is no reason to fail."""
     try:
-        sys.stderr.write(f"{program}: {neutral(text)}{end}")
+        sys.stderr.write(f"{start}{program}: {neutral(text)}{end}")
         sys.stderr.flush()
     except (OSError, ValueError, AttributeError):  # gone, closed, never there
         pass

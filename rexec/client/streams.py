@@ -21,6 +21,7 @@ else:
     from _collections import deque  # without the classes around it
 
 _PIECE = 4 * KIB  # PIPE_BUF: what a pipe that poll calls writable takes without waiting
+_NEWLINE = 10
 _READ = 256 * KIB
 _MEMORY = 1  # the major number of /dev/null and its kin, which never make anybody wait (Linux's devices.txt)
 
@@ -30,6 +31,7 @@ class Sink:
 
     pending = 0
     descriptor = -1
+    is_inside_line = False  # what was put last is no whole line
 
     def put(self, data: bytes | memoryview) -> int:
         """Take data, a view of which is good for now alone; return how many bytes put so far are gone."""
@@ -90,6 +92,7 @@ class FdSink(Sink):
 
     def put(self, data: bytes | memoryview) -> int:
         self.pending += len(data)
+        self.is_inside_line = data[-1] != _NEWLINE
         gone = 0 if self._queue else self._offer(memoryview(data))
         if gone < len(data):
             self._queue.append(memoryview(bytes(data[gone:])))

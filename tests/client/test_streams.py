@@ -65,6 +65,16 @@ def test_a_descriptor_that_is_closed_is_a_reader_that_left() -> None:
         FdSink(descriptor).put(b"x")
 
 
+def test_a_sink_knows_whether_a_line_of_ours_would_stand_in_another(tmp_path: Path) -> None:
+    with open(tmp_path / "out", "wb") as file:
+        sink = FdSink(file.fileno())
+        seen = [sink.is_inside_line]
+        for data in (b"cat: x", b": no\n", memoryview(b"a\nb"), b"\n"):
+            sink.put(data)
+            seen.append(sink.is_inside_line)
+    assert seen == [False, True, False, True, False]
+
+
 def test_memory_keeps_and_nothing_drops() -> None:
     sink = MemorySink()
     assert (sink.put(b"a"), sink.put(b"bc"), sink.flush(), bytes(sink.data)) == (1, 2, 0, b"abc")
