@@ -30,6 +30,7 @@ from rexec.errors import RexecError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
 GREETING = b"rexec-control/1"
 MESSAGE_MAX = 128 * 1024  # bytes: what a packet takes with the default buffers, and a shell line is shorter
@@ -98,38 +99,45 @@ def pair() -> tuple[Line, Line]:
     return Line(ours), Line(theirs)
 
 
+class _Attempt:
+    """Closes a socket that no conversation comes of; what went wrong is `Unreachable`."""
+
+    __slots__ = ("_path", "_socket")
+
+    def __init__(self, end: socket, path: str) -> None:
+        self._socket = end
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        if error is None:
+            return
+        self._socket.close()
+        if isinstance(error, OSError):
+            raise Unreachable(f"{self._path}: {_words(error)}") from None
+        if isinstance(error, ValueError):  # a NUL in it
+            raise Unreachable(f"{self._path!a}: is no path") from None
+
+
 def knock(path: str) -> Line:
     """Connect to the master at `path`, who is still to be `heard`. Raises `Unreachable`."""
     line = Line(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC))
-    try:
+    with _Attempt(line.socket, path):
         line.socket.settimeout(_PATIENCE)  # one that was stopped is no use
         line.socket.connect(path)
         if line.peer_uid() != os.geteuid():
             raise Unreachable(f"{path}: belongs to another user")
-    except OSError as error:
-        line.close()
-        raise Unreachable(f"{path}: {_words(error)}") from None
-    except ValueError:  # a NUL in it
-        line.close()
-        raise Unreachable(f"{path!a}: is no path") from None
-    except Unreachable:
-        line.close()
-        raise
     return line
 
 
 def heard(line: Line, path: str) -> Line:
     """Wait for the master to say who it is; return the conversation. Raises `Unreachable`."""
-    try:
+    with _Attempt(line.socket, path):
         if line.hear()[0][:1] != [GREETING]:
             raise Unreachable(f"{path}: no master of ours")
         line.socket.settimeout(None)
-    except OSError as error:
-        line.close()
-        raise Unreachable(f"{path}: {_words(error)}") from None
-    except Unreachable:
-        line.close()
-        raise
     return line
 
 
@@ -152,15 +160,9 @@ class Listener:
         self.path = path
         self.socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
         beside = os.path.join(os.path.dirname(path), f".{os.urandom(4).hex()}")  # short: such paths are
-        try:
+        with _Attempt(self.socket, path):
             self._identity = self._bind(beside)
             self._place(beside)
-        except OSError as error:
-            self.socket.close()
-            raise Unreachable(f"{path}: {_words(error)}") from None
-        except Unreachable:
-            self.socket.close()
-            raise
 
     def _bind(self, beside: str) -> tuple[int, int]:
         """Bind to a name that nobody looks for until all is as it should be."""
