@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from rexec.policy.rules import PathCheck, Permit
 
 
+def asks_the_disk(permit: Permit) -> bool:
+    """Tell whether the disk has to be asked, which may take as long as it likes."""
+    return permit.grant.sha256 is not None or bool(permit.checks) or permit.cwd_root is not None
+
+
 def discharge(permit: Permit) -> str | None:
     """Return why the disk does not allow what the rule does, or None."""
     why = None

@@ -24,7 +24,7 @@ from rexec.policy.forms import KILL
 from rexec.policy.request import text_of
 from rexec.policy.rules import Deny, Missing
 from rexec.process.capabilities import bequeath_none
-from rexec.process.checks import discharge
+from rexec.process.checks import asks_the_disk, discharge
 from rexec.process.descriptors import AS_GIVEN
 from rexec.process.orphans import become_subreaper
 from rexec.protocol.frames import Cause, Form
@@ -240,6 +240,8 @@ class Runner:
 
     def _allow(self, order: orders.Start, seat: Seat, permit: Permit) -> None:
         """Discharge what the permit obliges to, write the decision down, start."""
+        if asks_the_disk(permit):
+            self._link.flush()  # a report that waits for others does not wait for a disk
         why = None if permit.rule.command == KILL else self._crowded(seat.principal.user)
         why = why or self._unfit(permit) or discharge(permit)
         why = why or self._tally.admit(permit, time.monotonic())
