@@ -77,7 +77,20 @@ def start_server(place: Path) -> subprocess.Popen[bytes]:
     raise SystemExit("transcript: the server did not start")
 
 
-def record(place: Path) -> str:
+def await_start(server: subprocess.Popen[bytes], name: str) -> None:
+    """Wait until the server says that it starts a command.
+
+    A Ctrl-C before the line was read takes the line away, as a terminal does with all that waits in it.
+    """
+    assert server.stderr is not None
+    said = f' argv=["{name}"'.encode()
+    while select.select([server.stderr], [], [], PATIENCE)[0] and (line := server.stderr.readline()):
+        if line.startswith(b"rexec-server: allow ") and said in line:
+            return
+    raise SystemExit(f"transcript: the server did not start {name}")
+
+
+def record(place: Path, server: subprocess.Popen[bytes]) -> str:
     """Type every line once the prompt stands there; return all that was shown."""
     shown: list[str] = ["$ rexec web1\n"]
     child = pexpect.spawn(
@@ -95,6 +108,7 @@ def record(place: Path) -> str:
         if line.startswith("sleep"):
             child.expect("\r\n")
             shown.append(seen(child))
+            await_start(server, line.split()[0])
             continue
         child.expect([PROMPT, pexpect.EOF])
         shown.append(seen(child))
@@ -114,7 +128,7 @@ def main() -> None:
         prepare(place)
         server = start_server(place)
         try:
-            sys.stdout.write(record(place))
+            sys.stdout.write(record(place, server))
         finally:
             server.terminate()
             server.wait()
