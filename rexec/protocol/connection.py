@@ -95,13 +95,13 @@ class Connection:
         self.session.retain(data)
         return data
 
-    def send_data(self, channel: int, stream: Stream, view: memoryview) -> bool:
-        """Make a data frame in place: `view` is room for the header and then the payload.
+    def send_data(self, channel: int, stream: Stream, view: memoryview) -> bytes:
+        """Return the bytes of a data frame: `view` is room for the header and then the payload.
 
-        Returns False, and the view is not to be sent, where nobody reads the stream any more.
+        None are returned where nobody reads the stream any more.
         """
         if self.state is Handshake.CLOSED:
-            return False
+            return b""
         if self.state is not Handshake.OPEN or self._held:
             raise LocalProtocolError(f"data in state {self.state.value}, {len(self._held)} frames before it")
         kind = DATA[stream]
@@ -109,10 +109,9 @@ class Connection:
         if size > kind.limit:
             raise LocalProtocolError(f"{kind.__name__} is too long: {size} bytes")
         if not self.session.send_data(channel, stream, size):
-            return False
+            return b""
         HEADER.pack_into(view, 0, kind.code, 0, channel, size)
-        self.session.retain(view)
-        return True
+        return self.session.retain(view)
 
     def accept(self, welcome: Welcome, session: Session | None = None) -> bytes:
         """Welcome the client; with `session`, take that one up and send again what the client lacks."""

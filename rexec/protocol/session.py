@@ -67,12 +67,14 @@ class Session:
             self._kept.clear()
             self._kept_bytes = 0
 
-    def retain(self, data: bytes | memoryview) -> None:
-        """Count one frame that goes out, and keep it where the session can be resumed."""
+    def retain(self, data: bytes | memoryview) -> bytes:
+        """Count one frame that goes out, and keep it where the session can be resumed; return what lasts."""
         self.sent += 1
+        lasting = bytes(data)
         if self.keep:
-            self._kept.append(bytes(data))
-            self._kept_bytes += len(data)
+            self._kept.append(lasting)
+            self._kept_bytes += len(lasting)
+        return lasting
 
     @property
     def kept(self) -> int:

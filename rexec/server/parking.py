@@ -91,7 +91,7 @@ class Nowhere:
 
     owner: object = None
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes) -> None:
         pass
 
     def close(self) -> None:

@@ -140,11 +140,11 @@ class Session:
         self._outbox.put(self.connection.send(frame, channel), hurry=hurry or len(self._commands) == 1)
 
     def send_data(self, channel: int, stream: Stream, view: memoryview) -> None:
-        if self.connection.send_data(channel, stream, view):
+        if data := self.connection.send_data(channel, stream, view):
             if self.is_parked:
-                self.listener.parking.keep(self, len(view))
+                self.listener.parking.keep(self, len(data))
             self._outbox.flush()
-            self.link.write(view)
+            self.link.write(data)
 
     def consume(self, channel: int, stream: Stream, size: int) -> None:
         if not self.gone:

@@ -72,8 +72,8 @@ class Link(asyncio.BufferedProtocol):
 
     # --- for the owner ------------------------------------------------------------------------
 
-    def write(self, data: bytes | memoryview) -> None:
-        """Send plaintext; it is copied or sent before this returns."""
+    def write(self, data: bytes) -> None:
+        """Send plaintext. A loop may keep what it is given until the socket takes it: from Python 3.12 on."""
         transport = self._transport
         if transport is None or transport.is_closing() or not data:
             return
@@ -207,7 +207,7 @@ class Link(asyncio.BufferedProtocol):
             if data:
                 self._put(self._transport, data)
 
-    def _put(self, transport: asyncio.Transport, data: bytes | memoryview) -> None:
+    def _put(self, transport: asyncio.Transport, data: bytes) -> None:
         """Send to the wire; who lets our answers pile up, those of TLS itself too, is not read any more."""
         transport.write(data)
         if transport.get_write_buffer_size() > FLOOD and not self._paused_reading:
