@@ -7,16 +7,21 @@ Errors of the system end here as `ConfigError`, one line each.
 
 from __future__ import annotations
 
-import os
-import stat
+import sys
 
 from rexec.errors import ConfigError
 from rexec.limits import KEY_FILE_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
+    import stat
     from collections.abc import Callable, Mapping
+else:
+    import _stat as stat
+    import posix as os
 
+NULL = "/dev/null"
 PRIVATE = 0o600
 PUBLIC = 0o644
 HOME = 0o700
@@ -151,7 +156,7 @@ def _create(path: str, data: bytes, mode: int) -> None:
     finally:
         os.close(descriptor)
         os.unlink(beside)
-    _sync(os.path.dirname(path) or ".")
+    _sync(path[: path.rfind("/") + 1] or ".")
 
 
 def _fill(descriptor: int, data: bytes, mode: int) -> None:
@@ -244,7 +249,7 @@ def home(option: str | None, environ: Mapping[str, str]) -> str:
         if not option:
             raise ConfigError("--home names no directory")
         return option
-    return environ.get("REXEC_HOME") or os.path.join(environ.get("HOME") or _account_home(), ".rexec")
+    return environ.get("REXEC_HOME") or beneath(environ.get("HOME") or _account_home(), ".rexec")
 
 
 def _account_home() -> str:
@@ -265,3 +270,36 @@ def stamp(path: str) -> tuple[int, int, int, int] | None:
     except (OSError, ValueError):
         return None
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+# --- what `os` has besides the calls themselves -------------------------------------------------
+
+
+def environ() -> Mapping[str, str]:
+    """Return the variables of this process; whoever has imported `os` may have changed them there."""
+    if (known := sys.modules.get("os")) is not None:
+        found: Mapping[str, str] = known.environ
+        return found
+    from posix import environ as given
+
+    coding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+    return {name.decode(coding, errors): text.decode(coding, errors) for name, text in given.items()}
+
+
+def encoded(text: str) -> bytes:
+    """Return the bytes that a word of the command line, or a variable, was made of."""
+    return text.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+
+
+def beneath(folder: str, name: str) -> str:
+    """Return the path of what has a name in a directory."""
+    return folder + name if folder.endswith("/") else f"{folder}/{name}"
+
+
+def expanded(path: str) -> str:
+    """Return a path whose `~` in front is replaced by a home directory."""
+    if not path.startswith("~"):
+        return path
+    from posixpath import expanduser
+
+    return expanduser(path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 
 API = "__init__"  # rexec/__init__.py, the Python API
 
@@ -200,6 +201,28 @@ def _is_of_time(function: ast.expr) -> bool:
     if isinstance(function, ast.Name):
         return True
     return isinstance(function, ast.Attribute) and getattr(function.value, "id", "") == "time"
+
+
+def missing(source: str) -> Iterator[str]:
+    """Yield a line for what a module under a documented one, taken in its place, does not have.
+
+    Type checkers are shown `os`, and what runs is `posix`: docs/decisions/0012.
+    """
+    tree = ast.parse(source)
+    places = {
+        alias.asname: alias.name
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and is_for_types(block)
+        for node in block.orelse
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.asname
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in places:
+            place = places[node.value.id]
+            if not hasattr(import_module(place), node.attr):
+                yield f"{node.lineno}: {place} has no {node.attr}"
 
 
 def permits(source: str) -> Iterator[int]:

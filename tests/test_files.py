@@ -2,6 +2,7 @@
 
 import errno
 import os
+import posix
 import socket
 import stat
 import threading
@@ -76,7 +77,7 @@ def test_a_public_file_is_read_whoever_may_write_it(here):
 def test_a_file_of_another_user_is_read_only_where_it_does_not_matter(here, monkeypatch, read):
     path = put(here / "key")
     owner = os.stat(path).st_uid
-    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    monkeypatch.setattr(posix, "geteuid", lambda: owner + 1)
     if read is files.read_any or owner == 0:  # root's files are trusted by all
         assert read(path)
         return
@@ -94,7 +95,7 @@ def test_a_file_of_a_stranger_is_refused(here, monkeypatch, read):
         fields[stat.ST_UID] = os.geteuid() + 1
         return os.stat_result(fields)
 
-    monkeypatch.setattr(os, "fstat", as_of_a_stranger)
+    monkeypatch.setattr(posix, "fstat", as_of_a_stranger)
     with pytest.raises(ConfigError, match="belongs to another user"):
         read(path)
 
@@ -153,7 +154,7 @@ def test_an_error_while_reading_is_one_line(here, monkeypatch):
         raise OSError(errno.EIO, "Input/output error")
 
     put(here / "key")
-    monkeypatch.setattr(os, "read", fail)
+    monkeypatch.setattr(posix, "read", fail)
     with pytest.raises(ConfigError, match=r"^key: input/output error$"):
         files.read_private("key")
 
@@ -219,7 +220,7 @@ def test_a_full_disk_leaves_nothing_behind(here, monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(posix, "fsync", full)
     with pytest.raises(ConfigError, match=r"^key: no space left on device$"):
         files.create_private("key", b"x")
     assert os.listdir() == []
@@ -227,7 +228,7 @@ def test_a_full_disk_leaves_nothing_behind(here, monkeypatch):
 
 def test_a_write_in_pieces_is_whole(here, monkeypatch):
     write = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, bytes(data[:3])))
+    monkeypatch.setattr(posix, "write", lambda descriptor, data: write(descriptor, bytes(data[:3])))
     files.create_private("key", b"0123456789")
     assert (here / "key").read_bytes() == b"0123456789"
 
@@ -240,7 +241,7 @@ def test_a_directory_that_cannot_be_synced_is_no_error(here, monkeypatch):
             raise OSError(errno.EINVAL, "Invalid argument")
         sync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", only_files)
+    monkeypatch.setattr(posix, "fsync", only_files)
     files.create_private("key", b"x")
     assert os.listdir() == ["key"]
 
@@ -307,7 +308,7 @@ def test_the_home_is_named_by_option_environment_or_account(option, environ, fou
 
 def test_without_a_home_in_the_environment_the_account_has_one(monkeypatch):
     assert files.home(None, {}).endswith("/.rexec")
-    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)
+    monkeypatch.setattr(posix, "getuid", lambda: 4_000_000_000)
     with pytest.raises(ConfigError, match="no home directory"):
         files.home(None, {})
 
@@ -364,7 +365,7 @@ def test_nothing_is_added_to_a_file_that_others_may_write(here):
 
 
 def test_a_line_that_does_not_fit_is_an_error(here, monkeypatch):
-    monkeypatch.setattr(os, "write", lambda descriptor, data: 1)
+    monkeypatch.setattr(posix, "write", lambda descriptor, data: 1)
     with pytest.raises(ConfigError, match=r"^list: no space left on device$"):
         files.append_line("list", "x")
 

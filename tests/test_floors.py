@@ -13,6 +13,7 @@ from tests.floors import (
     FORBIDDEN_NAMES,
     LINES_MAX,
     QUIET,
+    missing,
     noise,
     permits,
     room_of,
@@ -41,11 +42,12 @@ COLD = [
 ]
 # what a connection needs is imported once it was begun, and what a command needs while the server judges
 BEFOREHAND = ["rexec.cli.main", "rexec.cli.destination", "rexec.transport.approach"]
+OF_OS = {"os", "posixpath", "stat", "_collections_abc"}
 OF_TLS = {"_ssl", "_hashlib", "rexec.protocol.frames", "rexec.auth.keys", "rexec.client.session"}
 
 # by way of a master nothing is imported that a connection needs
 LIGHTER = ["rexec.cli.ssh", "rexec.cli.ssh.shared", "rexec.cli.ssh.configuration", "rexec.cli.guest"]
-OF_A_CONNECTION = {*OF_TLS, "errno", "pwd", "rexec.cli.output", "rexec.cli.ssh.tokens"}
+OF_A_CONNECTION = {*OF_OS, *OF_TLS, "errno", "pwd", "rexec.cli.output", "rexec.cli.ssh.tokens"}
 
 EVERY = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in modules()]
 
@@ -97,12 +99,17 @@ def test_a_client_of_one_command_imports_nothing_dear(module: str) -> None:
 
 @pytest.mark.parametrize("module", BEFOREHAND)
 def test_nothing_of_tls_is_imported_before_it_is_connected(module: str) -> None:
-    assert not (HEAVY | DEAR | OF_TLS) & imported_by(module)
+    assert not (HEAVY | DEAR | OF_OS | OF_TLS) & imported_by(module)
 
 
 @pytest.mark.parametrize("module", LIGHTER)
 def test_a_guest_of_a_master_imports_nothing_of_a_connection(module: str) -> None:
     assert not (HEAVY | DEAR | OF_A_CONNECTION) & imported_by(module)
+
+
+@pytest.mark.parametrize("path", EVERY)
+def test_what_is_taken_in_the_place_of_another_module_has_what_is_used(path: Path) -> None:
+    assert list(missing(text_of(path))) == []
 
 
 def imported_by(module: str) -> set[str]:
@@ -209,6 +216,13 @@ def test_quiet_code_is_not_heard(source: str) -> None:
 
 def test_cryptography_stays_in_its_room() -> None:
     assert list(noise("def late():\n    import cryptography", "rexec.policy.rules"))
+
+
+@pytest.mark.parametrize("use", ["os.path.join('a')", "os.fsencode('a')"])
+def test_what_only_the_documented_module_has_is_missed(use: str) -> None:
+    block = "if TYPE_CHECKING:\n    import os\nelse:\n    import posix as os\n"
+    assert list(missing(block + use))
+    assert not list(missing("import os\n" + use))
 
 
 @pytest.mark.parametrize(

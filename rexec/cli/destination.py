@@ -6,16 +6,18 @@ side of it, have their share of the work to do meanwhile.
 
 from __future__ import annotations
 
-import os
-
 from rexec import files
 from rexec.client.config import Wishes, load_config, resolve, variables
 from rexec.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
+
     from rexec.cli.options import Line
     from rexec.client.config import Target
+else:
+    import posix as os
 
 
 def set_out(target: Target) -> None:
@@ -31,7 +33,7 @@ def target_of(line: Line) -> Target:
     """Return where a command line leads, with what the configuration says besides."""
     if line.target is not None:
         return line.target
-    home = files.home(line.home, os.environ)
+    home = files.home(line.home, files.environ())
     config = load_config(home, line.config)
     wishes = Wishes(home)
     for name in (
@@ -71,6 +73,8 @@ def _be_free(receipt: str) -> None:
     """Refuse a place where no receipt could be kept."""
     if files.stamp(receipt) is not None:
         raise UsageError(f"--receipt {receipt}: already exists, and is never overwritten")
-    folder = os.path.dirname(receipt) or "."
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+    from os.path import dirname, isdir
+
+    folder = dirname(receipt) or "."
+    if not isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(f"--receipt {receipt}: {folder} is no directory that you may write")

@@ -7,20 +7,22 @@ it may read it in order: its bytes go through pipes (`relays`).
 
 from __future__ import annotations
 
-import os
-import stat
-
 from rexec.cli.signals import RESIZED, Signals
 from rexec.client.sharing import Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
+    import stat
     from collections.abc import Callable
     from select import poll
 
     from rexec.cli.relays import Relay
     from rexec.cli.terminal import Attached
     from rexec.client.sharing import Line
+else:
+    import _stat as stat
+    import posix as os
 
 _NULL = os.makedev(1, 3)  # /dev/null (Linux's devices.txt)
 

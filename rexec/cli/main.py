@@ -8,7 +8,6 @@ here and not by click, whose import takes longer than the whole command may (doc
 from __future__ import annotations
 
 import gc
-import os
 import sys
 
 from rexec.cli.options import USAGE, parse
@@ -16,7 +15,10 @@ from rexec.errors import RexecError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from typing import NoReturn
+else:
+    import posix as os
 
 PROGRAM = "rexec"
 

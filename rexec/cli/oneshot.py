@@ -6,7 +6,6 @@ What is needed only once the server has answered is imported where it is used: t
 from __future__ import annotations
 
 import gc
-import os
 
 from rexec import files
 from rexec.cli.destination import check, target_of
@@ -20,6 +19,7 @@ from rexec.protocol import frames as f
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     from rexec.cli.options import Line
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from rexec.client.session import Session
     from rexec.client.streams import Sink, Source
     from rexec.client.trust import Ask
+else:
+    import posix as os
 
 PROGRAM = "rexec"
 _SIGNALLED = 128  # and above: by a signal, as shells have it
@@ -46,7 +48,7 @@ class OneShot:
     def __init__(self, line: Line) -> None:
         self.line = line
         self.target = target_of(line)
-        self.words = tuple(os.fsencode(word) for word in line.command)
+        self.words = tuple(files.encoded(word) for word in line.command)
         self.offered: tuple[tuple[bytes, bytes], ...] = ()  # variables that a rule may take or leave
         check(line, self.target)
         self.status_fd = line.status_fd
@@ -323,7 +325,7 @@ def _terminal(line: Line) -> Attached | None:
     from rexec.cli.terminal import Attached
 
     is_local = os.isatty(0) and os.isatty(1) and not line.json
-    return Attached(0 if is_local else None, os.environ)
+    return Attached(0 if is_local else None, files.environ())
 
 
 def connect_to(
@@ -341,8 +343,8 @@ def connect_to(
 
         ask, passphrase = ask_trust, ask_passphrase
     if target.approach is not None:
-        get_ready(target.identities, os.environ)  # while the server shakes hands
-    keys = signers(target.home, target.identities, os.environ, passphrase)
+        get_ready(target.identities, files.environ())  # while the server shakes hands
+    keys = signers(target.home, target.identities, files.environ(), passphrase)
     return connect(target, keys, ask=ask, say=say, told=told, first=first, meanwhile=meanwhile)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
+
     from rexec.cli.terminal import Attached
+else:
+    import posix as os
 
 _READ = 64 * 1024
 _PIECE = 4096  # what a terminal that poll calls writable takes without waiting, mostly

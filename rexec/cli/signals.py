@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from rexec.limits import CLIENT_PATIENCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     import signal
     from collections.abc import Callable
     from typing import Any
 else:
     import _signal as signal  # without the enums that `signal` makes: they cost more than a guest does
+    import posix as os
 
 FORWARDED = ("INT", "QUIT", "USR1", "USR2", "TERM", "HUP")
 LEAVING = ("TERM", "HUP")  # after these the client waits only so long

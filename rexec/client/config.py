@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from rexec import files
 from rexec.errors import ConfigError, UsageError
 from rexec.limits import (
@@ -91,7 +89,7 @@ class Config:
 
 def load_config(home: str, option: str | None) -> Config:
     """Return the configuration of `--config`, else of the home, else an empty one."""
-    path = option or os.path.join(home, "config.toml")
+    path = option or files.beneath(home, "config.toml")
     if option is None and files.stamp(path) is None:
         return Config()
     return parse_config(files.read_trusted(path, CONFIG_MAX), path)
@@ -280,15 +278,16 @@ def _variable(text: str) -> tuple[bytes, bytes]:
     if not name:
         raise UsageError(f"env {text!a}: no name")
     if not equals:
-        if name not in os.environ:
+        environ = files.environ()
+        if name not in environ:
             raise UsageError(f"env {name}: there is no such variable here", hint=f"{name}=VALUE sets one")
-        value = os.environ[name]
-    return os.fsencode(name), os.fsencode(value)
+        value = environ[name]
+    return files.encoded(name), files.encoded(value)
 
 
 def directory(target: Target) -> bytes | None:
     """Return the directory to ask for."""
-    return None if target.cwd is None else os.fsencode(target.cwd)
+    return None if target.cwd is None else files.encoded(target.cwd)
 
 
 def _user(name: str) -> str:

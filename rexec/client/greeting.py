@@ -10,8 +10,6 @@ between it may read keys and ask people, so that an event loop runs each step in
 
 from __future__ import annotations
 
-import os
-
 from rexec.auth import publickey
 from rexec.auth.der import spki_of
 from rexec.auth.keys import PublicKey, from_spki
@@ -27,6 +25,7 @@ from rexec.protocol.state import Role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Generator, Iterable
 
     from rexec.client.config import Target
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
     Steps = Generator[
         bytes, None, str
     ]  # bytes to send, none: until more came; in the end the user that we are
+else:
+    import posix as os
 
 SOFTWARE = "rexec"
 

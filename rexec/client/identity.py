@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from rexec import files
 from rexec.auth.private import PassphraseNeeded, load_library, parse_private
 from rexec.limits import PROOFS_MAX
@@ -41,9 +39,9 @@ def signers(
     """Yield the keys of `-i`, or else the agent's and then the home's, at most `PROOFS_MAX`."""
     if chosen:
         for path in chosen[:PROOFS_MAX]:
-            yield from_file(os.path.expanduser(path), passphrase)
+            yield from_file(files.expanded(path), passphrase)
         return
-    own = os.path.join(home, "id_ed25519")
+    own = files.beneath(home, "id_ed25519")
     has_own = files.stamp(own) is not None
     if socket := environ.get("SSH_AUTH_SOCK"):
         from rexec.client import agent

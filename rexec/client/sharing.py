@@ -10,7 +10,6 @@ those of `_socket`, whose wrapper costs more than all that a guest does.
 
 from __future__ import annotations
 
-import os
 import sys
 from _socket import (
     AF_UNIX,
@@ -29,8 +28,11 @@ from rexec.errors import RexecError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
     from types import TracebackType
+else:
+    import posix as os
 
 GREETING = b"rexec-control/1"
 MESSAGE_MAX = 128 * 1024  # bytes: what a packet takes with the default buffers, and a shell line is shorter
@@ -159,7 +161,7 @@ class Listener:
         """Listen at a path. Raises `Unreachable`, also where another master has it already."""
         self.path = path
         self.socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
-        beside = os.path.join(os.path.dirname(path), f".{os.urandom(4).hex()}")  # short: such paths are
+        beside = f"{path[: path.rfind('/') + 1]}.{os.urandom(4).hex()}"  # short: such paths are
         with _Attempt(self.socket, path):
             self._identity = self._bind(beside)
             self._place(beside)

@@ -8,16 +8,18 @@ each write; files and /dev/null never wait; all else is written in pieces that p
 from __future__ import annotations
 
 import _socket as socket
-import os
-import stat
 
 from rexec.limits import KIB
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
+    import stat
     from collections import deque
     from collections.abc import Callable
 else:
+    import _stat as stat
+    import posix as os
     from _collections import deque  # without the classes around it
 
 _PIECE = 4 * KIB  # PIPE_BUF: what a pipe that poll calls writable takes without waiting

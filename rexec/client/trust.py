@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from rexec import files
 from rexec.auth.keys import parse_public_line
 from rexec.errors import ConfigError, RexecError, TrustError
@@ -26,10 +24,10 @@ def check_server(target: Target, key: PublicKey, ask: Ask | None, say: Callable[
         return
     from rexec.auth import known  # after the server of the same user, who needs none of it
 
-    path = target.known_hosts or os.path.join(target.home, "known_hosts")
+    path = target.known_hosts or files.beneath(target.home, "known_hosts")
     address = target.address
     host, port = (str(address), None) if address.path else (address.host, address.port)
-    keeps = path != os.devnull
+    keeps = path != files.NULL
     text = files.read_trusted(path, KEY_LIST_MAX) if keeps and files.stamp(path) is not None else ""
     verdict = known.verdict(known.parse_known(text, path), host, port, key)
     match verdict.trust:
@@ -53,7 +51,7 @@ def _keep(target: Target, path: str, line: str) -> None:
 
 def _is_own(home: str, key: PublicKey) -> bool:
     """Whether this is the server of the same user: its key stands in our own home."""
-    path = os.path.join(home, "host_ed25519.pub")
+    path = files.beneath(home, "host_ed25519.pub")
     if files.stamp(path) is None:
         return False
     try:
@@ -64,7 +62,7 @@ def _is_own(home: str, key: PublicKey) -> bool:
 
 def _first_contact(target: Target, key: PublicKey, ask: Ask | None, say: Callable[[str], None]) -> None:
     if target.accept_new:
-        what = "taken, and not kept" if target.known_hosts == os.devnull else "now known"
+        what = "taken, and not kept" if target.known_hosts == files.NULL else "now known"
         say(f"{target.name}: new key {key.fingerprint()} is {what}")
         return
     if ask is None:

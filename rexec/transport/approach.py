@@ -6,7 +6,6 @@ What goes wrong on the way is told by who waits for the end of it.
 from __future__ import annotations
 
 import _socket
-import os
 import select
 
 from rexec.errors import ConnectError
@@ -14,11 +13,15 @@ from rexec.limits import POLL_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
+
     from rexec.transport.address import Address
     from rexec.transport.passage import Passage, Via
     from rexec.transport.secure import TlsLayer
 
     Place = tuple[int, str | tuple[object, ...]]  # a family, and what `connect` takes
+else:
+    import posix as os
 
 
 class Approach:

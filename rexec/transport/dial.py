@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _socket as socket
-import os
 import struct
 import time
 
@@ -16,7 +15,11 @@ from rexec.transport.secure import TlsLayer, client_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
+
     from rexec.transport.passage import Passage, Via
+else:
+    import posix as os
 
 _SMALL = 16 * KIB  # bytes read at once, until a read fills it
 _LARGE = 256 * KIB  # and from then on: one frame of bulk

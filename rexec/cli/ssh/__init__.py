@@ -8,7 +8,6 @@ Options are parsed and a master is looked for before anything is imported that a
 from __future__ import annotations
 
 import gc
-import os
 import sys
 
 from rexec.cli.ssh.options import USAGE, parse
@@ -16,9 +15,12 @@ from rexec.errors import RexecError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from typing import NoReturn
 
     from rexec.cli.ssh.settings import Settings
+else:
+    import posix as os
 
 PROGRAM = "rexec-ssh"
 FAILED = 255

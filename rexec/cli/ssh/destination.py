@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from rexec import files
@@ -32,7 +31,7 @@ def target_of(settings: Settings) -> Target:
 
 def _target_of(settings: Settings) -> Target:
     assert settings.host is not None
-    home = files.home(None, os.environ)
+    home = files.home(None, files.environ())
     wishes = Wishes(home)
     wishes.port, wishes.user = settings.port, settings.user
     wishes.connect_timeout = settings.connect_timeout or None
@@ -80,7 +79,7 @@ def _trust(settings: Settings, target: Target) -> None:
     if settings.known_hosts is not None:
         tokens = tokens_of(settings, target)
         paths = [tokens.expand(path, is_path=True) for path in settings.known_hosts]
-        paths = [os.devnull if path.lower() == "none" else path for path in paths]
+        paths = [files.NULL if path.lower() == "none" else path for path in paths]
         target.known_hosts = next((path for path in paths if files.stamp(path) is not None), paths[0])
 
 

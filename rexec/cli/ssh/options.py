@@ -6,16 +6,17 @@ the host, behind it, or both. Never is a word of the command an option.
 
 from __future__ import annotations
 
-import os
-
 from rexec.cli.ssh.settings import Settings
 from rexec.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     Take = Callable[[Settings, str], None]
+else:
+    import posix as os
 
 USAGE = "rexec-ssh [OPTIONS] [USER@]HOST [COMMAND...]"
 _SCHEME = "ssh://"
@@ -28,7 +29,9 @@ def _port(settings: Settings, value: str) -> None:
 
 
 def _identity(settings: Settings, value: str) -> None:
-    path = os.path.expanduser(value)
+    from rexec.files import expanded
+
+    path = expanded(value)
     if not os.access(path, os.F_OK):  # as ssh: said, and gone on without
         settings.warnings.append(f"identity file {value} is not there")
     elif path not in settings.identity_files:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
-
+from rexec import files
 from rexec.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
 
     from rexec.cli.ssh.settings import Settings
 
     Pairs = tuple[tuple[bytes, bytes], ...]
+else:
+    import posix as os
 
 
 _PATTERN = frozenset("*?[~")  # what may be one; whether it is, `policy.splitting` knows
@@ -58,7 +60,7 @@ def offered(settings: Settings, environ: Mapping[str, str]) -> Pairs:
             found |= {name: value for name, value in environ.items() if matches(name, pattern)}
     for text in settings.set_env or ():
         name, _, found[name] = text.partition("=")
-    return tuple((os.fsencode(name), os.fsencode(value)) for name, value in found.items())
+    return tuple((files.encoded(name), files.encoded(value)) for name, value in found.items())
 
 
 def prepare(settings: Settings) -> None:

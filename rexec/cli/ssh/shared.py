@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-import os
 
+from rexec import files
 from rexec.cli.ssh.destination import expanded, target_of
 from rexec.cli.ssh.request import offered
 from rexec.client.config import variables
@@ -13,11 +13,15 @@ from rexec.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
+
     from rexec.cli.guest import End, Guest
     from rexec.cli.ssh.settings import Settings
     from rexec.cli.terminal import Attached
     from rexec.client.config import Target
     from rexec.client.sharing import Line
+else:
+    import posix as os
 
 PROGRAM = "rexec-ssh"
 FAILED = 255
@@ -121,11 +125,11 @@ def _finish(settings: Settings, target: Target, guest: Guest, end: End) -> int:
 def request_of(settings: Settings, target: Target, attached: Attached | None) -> list[bytes]:
     """Return the fields that a master makes the frame of."""
     fields = [b"form=subsystem" if settings.is_subsystem else b"form=string"]
-    fields.append(b"word=" + os.fsencode(settings.text))
+    fields.append(b"word=" + files.encoded(settings.text))
     fields += [b"env=%b=%b" % pair for pair in variables(target)]
-    fields += [b"offered=%b=%b" % pair for pair in offered(settings, os.environ)]
+    fields += [b"offered=%b=%b" % pair for pair in offered(settings, files.environ())]
     if target.cwd is not None:
-        fields.append(b"cwd=" + os.fsencode(target.cwd))
+        fields.append(b"cwd=" + files.encoded(target.cwd))
     if target.timeout is not None:
         fields.append(b"timeout=%d" % max(1, round(target.timeout * 1000)))
     if not settings.no_stdin:
@@ -145,4 +149,4 @@ def _attached(settings: Settings) -> Attached | None:
         return None
     from rexec.cli.terminal import Attached
 
-    return Attached(0 if os.isatty(0) and os.isatty(1) else None, os.environ)
+    return Attached(0 if os.isatty(0) and os.isatty(1) else None, files.environ())
