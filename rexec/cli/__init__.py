@@ -1,1 +1,44 @@
 """The front door: argv, terminals, environment, exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from importlib.machinery import ModuleSpec
+else:
+    import posix as os
+
+
+class Elsewhere:
+    """What is not in its place is sought as ever: by .pth files, or in the packages of the system."""
+
+    @classmethod
+    def find_spec(cls, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        import site
+
+        sys.meta_path.remove(cls)
+        site.main()
+        found = (finder.find_spec(name, path, target) for finder in sys.meta_path)  # type: ignore[arg-type]
+        return next(filter(None, found), None)
+
+
+def begin() -> None:
+    """Take a client's first steps, which are the same for all of them."""
+    if sys.flags.no_site:  # bin/rexec
+        sys.meta_path.append(Elsewhere)
+    open_streams()
+
+
+def open_streams() -> None:
+    """Open closed standard streams: their numbers must not be given to a socket (fstat(2), EBADF).
+
+    Writing to a closed stdout fails, as it does for every program; a closed stderr is nobody's loss.
+    """
+    for descriptor, how in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open("/dev/null", how)

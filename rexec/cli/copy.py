@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from rexec.cli import begin
 from rexec.cli.copyline import USAGE, parse
-from rexec.cli.main import open_streams
 from rexec.cli.output import report, say, show
 from rexec.errors import RexecError
 
@@ -33,7 +33,7 @@ class _Signalled(BaseException):
 
 def main() -> NoReturn:
     """Run the command line and exit with the code that the help promises."""
-    open_streams()
+    begin()
     try:
         code = run(sys.argv[1:])
     except RexecError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import sys
 
+from rexec.cli import begin
 from rexec.cli.options import USAGE, parse
 from rexec.errors import RexecError, UsageError
 
@@ -26,7 +27,7 @@ PROGRAM = "rexec"
 def main() -> NoReturn:
     """Run the command line and exit with the code that cli.md promises."""
     gc.disable()  # until a command runs: what is imported and made before is no garbage
-    open_streams()
+    begin()
     try:
         code = run(sys.argv[1:])
     except RexecError as error:
@@ -41,18 +42,6 @@ def main() -> NoReturn:
         die_by(signal.SIGINT)
         code = 130
     os._exit(code)  # nothing is left to be cleaned up, and tearing the interpreter down takes time
-
-
-def open_streams() -> None:
-    """Open closed standard streams: their numbers must not be given to a socket (fstat(2), EBADF).
-
-    Writing to a closed stdout fails, as it does for every program; a closed stderr is nobody's loss.
-    """
-    for descriptor, how in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open("/dev/null", how)
 
 
 def run(arguments: list[str]) -> int:

@@ -91,6 +91,11 @@ def test_what_only_a_pth_file_knows_is_found(tmp_path: Path) -> None:
     assert run(folder / "bin" / "rexec") == VERSION
 
 
+def test_what_is_in_no_place_of_ours_is_sought_as_ever() -> None:
+    code = f"import sys; sys.path.append({str(ROOT)!r}); from rexec.cli import begin; begin(); import click"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
+
+
 @pytest.mark.parametrize(
     "opening",
     [

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import sys
 
+from rexec.cli import begin
 from rexec.cli.ssh.options import USAGE, parse
 from rexec.errors import RexecError, UsageError
 
@@ -34,7 +35,7 @@ def carry() -> NoReturn:
 def main(*, carries: bool = False) -> NoReturn:
     """Run the command line and exit with a code as ssh's."""
     gc.disable()  # until a command runs: what is imported and made before is no garbage
-    _occupy()
+    begin()
     settings: Settings | None = None
     try:
         settings = parse(sys.argv[1:])
@@ -54,15 +55,6 @@ def main(*, carries: bool = False) -> NoReturn:
         die_by(signal.SIGINT)
         code = FAILED
     os._exit(code)  # nothing is left to be cleaned up, and tearing the interpreter down takes time
-
-
-def _occupy() -> None:
-    """Put /dev/null where standard streams are closed: their numbers must not be given to a socket."""
-    for descriptor, how in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open("/dev/null", how)
 
 
 def run(settings: Settings) -> int:
