@@ -11,7 +11,6 @@ import os
 import select
 import time
 
-from rexec.client.sharing import Line, Listener
 from rexec.client.streams import FdSink, FdSource
 from rexec.errors import LocalProtocolError, RexecError
 from rexec.limits import CLIENT_PATIENCE, EXEC_MAX
@@ -22,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rexec.client.command import Command
+    from rexec.client.door import Listener
     from rexec.client.session import Session
+    from rexec.client.sharing import Line
 
 _FORMS = {b"argv": f.Form.ARGV, b"string": f.Form.STRING, b"subsystem": f.Form.SUBSYSTEM}
 _SEEN = select.POLLIN | select.POLLHUP | select.POLLERR

@@ -1,4 +1,4 @@
-"""The control socket by which several commands share one connection: its messages, and its two ends.
+"""The control socket by which several commands share one connection: its messages, and a guest's way in.
 
 A master holds the connection and listens; a guest hands over a request and its three descriptors, and
 hears how it ended. Both see by the socket that the other is the same user. One packet of the socket
@@ -37,7 +37,6 @@ else:
 GREETING = b"rexec-control/1"
 MESSAGE_MAX = 128 * 1024  # bytes: what a packet takes with the default buffers, and a shell line is shorter
 _INT = 4  # bytes of a descriptor in a control message, and of each field of struct ucred
-_BACKLOG = 128
 _PATIENCE = 5.0  # seconds until a master that says nothing is passed by
 
 
@@ -101,7 +100,7 @@ def pair() -> tuple[Line, Line]:
     return Line(ours), Line(theirs)
 
 
-class _Attempt:
+class Attempt:
     """Closes a socket that no conversation comes of; what went wrong is `Unreachable`."""
 
     __slots__ = ("_path", "_socket")
@@ -126,7 +125,7 @@ class _Attempt:
 def knock(path: str) -> Line:
     """Connect to the master at `path`, who is still to be `heard`. Raises `Unreachable`."""
     line = Line(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC))
-    with _Attempt(line.socket, path):
+    with Attempt(line.socket, path):
         line.socket.settimeout(_PATIENCE)  # one that was stopped is no use
         line.socket.connect(path)
         if line.peer_uid() != os.geteuid():
@@ -136,7 +135,7 @@ def knock(path: str) -> Line:
 
 def heard(line: Line, path: str) -> Line:
     """Wait for the master to say who it is; return the conversation. Raises `Unreachable`."""
-    with _Attempt(line.socket, path):
+    with Attempt(line.socket, path):
         if line.hear()[0][:1] != [GREETING]:
             raise Unreachable(f"{path}: no master of ours")
         line.socket.settimeout(None)
@@ -150,112 +149,3 @@ def reach(path: str) -> Line:
 
 def _words(error: OSError) -> str:
     return (os.strerror(error.errno) if error.errno else str(error)).lower()
-
-
-class Listener:
-    """A master's own end: a socket that only its user can open, at a path that is given up in the end."""
-
-    __slots__ = ("_identity", "path", "socket")
-
-    def __init__(self, path: str) -> None:
-        """Listen at a path. Raises `Unreachable`, also where another master has it already."""
-        self.path = path
-        self.socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
-        beside = f"{path[: path.rfind('/') + 1]}.{os.urandom(4).hex()}"  # short: such paths are
-        with _Attempt(self.socket, path):
-            self._identity = self._bind(beside)
-            self._place(beside)
-
-    def _bind(self, beside: str) -> tuple[int, int]:
-        """Bind to a name that nobody looks for until all is as it should be."""
-        before = os.umask(0o177)
-        try:
-            self.socket.bind(beside)
-        finally:
-            os.umask(before)
-        self.socket.listen(_BACKLOG)
-        self.socket.setblocking(False)
-        found = os.stat(beside)
-        return found.st_dev, found.st_ino
-
-    def _place(self, beside: str) -> None:
-        """Give it the name that is looked for; what a dead master left there is replaced."""
-        try:
-            os.link(beside, self.path)
-        except FileExistsError:
-            try:
-                reach(self.path).close()
-            except Unreachable as error:
-                if not _is_dead_socket(self.path):
-                    os.unlink(beside)
-                    raise Unreachable(f"{self.path}: is there already, and no master of ours") from error
-                os.rename(beside, self.path)
-                return
-            os.unlink(beside)
-            raise Unreachable(f"{self.path}: another master is there already") from None
-        except OSError:
-            os.unlink(beside)
-            raise
-        os.unlink(beside)
-
-    def fileno(self) -> int:
-        return self.socket.fileno()
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether the path still leads here."""
-        try:
-            found = os.stat(self.path)
-        except OSError:
-            return False
-        return (found.st_dev, found.st_ino) == self._identity
-
-    def accept(self) -> Line | None:
-        """Return the next guest, greeted; None where it is another user or gone already."""
-        try:
-            number, _ = self.socket._accept()  # type: ignore[attr-defined]
-        except OSError:
-            return None
-        line = Line(socket(fileno=number))
-        if line.peer_uid() != os.geteuid():
-            line.close()
-            return None
-        greet(line)
-        return line
-
-    def close(self) -> None:
-        """Listen no more, and leave nothing behind."""
-        if self.is_ours:
-            os.unlink(self.path)
-        self.socket.close()
-
-
-def greet(line: Line) -> None:
-    """Say who we are, to a guest of the same user."""
-    line.socket.setblocking(False)
-    try:
-        line.say(GREETING, b"%d" % os.getpid())
-    except OSError:
-        pass  # it will be seen to be gone
-
-
-def _is_dead_socket(path: str) -> bool:
-    """Whether there is a socket of ours that nobody listens to."""
-    import stat
-
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return True
-    if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid():
-        return False
-    probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
-    try:
-        probe.connect(path)
-    except ConnectionRefusedError:
-        return True
-    except OSError:
-        return False
-    finally:
-        probe.close()
-    return False

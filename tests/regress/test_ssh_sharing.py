@@ -14,7 +14,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from rexec.client.sharing import Listener, Unreachable, reach
+from rexec.client.door import Listener
+from rexec.client.sharing import Unreachable, reach
 from tests.regress.conftest import PATIENCE, Host, has_ended, wait_until
 from tests.regress.ssh import SHELL_RULES, ssh, ssh_popen, ssh_words
 

@@ -75,18 +75,22 @@ def run(settings: Settings) -> int:
 
         return show(settings)
     from rexec.cli.ssh import shared
-    from rexec.cli.ssh.request import prepare
 
     path = shared.place_of(settings)
     if settings.control is not None:
         return shared.order(settings, path)
     opens = path is not None and settings.master in ("yes", "auto")
     _refuse(settings, opens=opens)
+    line = None
+    if path is not None and settings.master != "yes" and (settings.command or settings.remote_command):
+        line = shared.knocked(path)
+    from rexec.cli.ssh.request import prepare
+
     prepare(settings)
     warn(settings)
     code = None
-    if path is not None and settings.master != "yes":
-        code = shared.run(settings, path)
+    if path is not None and line is not None:
+        code = shared.run(settings, line, path)
     if code is None and path is not None and opens and (settings.text or settings.no_command):
         from rexec.cli.ssh import opening
 

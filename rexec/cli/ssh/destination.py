@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rexec.transport.passage import Via
 
 ACCEPT = "-o StrictHostKeyChecking=accept-new"
-_SIGNS = frozenset("%~$")  # how a token, a home directory and a variable begin
 OURSELVES = "from rexec.cli.ssh import carry; carry()"
 
 
@@ -62,13 +61,6 @@ def tokens_of(settings: Settings, target: Target) -> Tokens:
     assert settings.host is not None
     address = target.address
     return Tokens(settings.host, address.path or address.host, address.port, target.user or login())
-
-
-def expanded(settings: Settings, text: str) -> str:
-    """Return a path with its tokens replaced; most have none. Raises `UsageError`."""
-    if _SIGNS.isdisjoint(text):
-        return text
-    return tokens_of(settings, target_of(settings)).expand(text, is_path=True)
 
 
 def _trust(settings: Settings, target: Target) -> None:

@@ -14,8 +14,9 @@ from rexec.cli.output import say
 from rexec.cli.signals import Signals
 from rexec.cli.ssh import shared
 from rexec.cli.ssh.direct import Direct, line_of
+from rexec.client.door import Listener
 from rexec.client.master import Master
-from rexec.client.sharing import Line, Listener, Unreachable, pair
+from rexec.client.sharing import Line, Unreachable, pair
 from rexec.errors import RexecError
 
 TYPE_CHECKING = False

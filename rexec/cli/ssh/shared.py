@@ -1,13 +1,13 @@
-"""ssh's ControlPath: a command by way of a master, and the orders of `-O`."""
+"""ssh's ControlPath: a command by way of a master, and the orders of `-O`.
+
+A master is knocked at as soon as its path is known; what the request takes is imported while it comes to
+the door.
+"""
 
 from __future__ import annotations
 
 import gc
 
-from rexec import files
-from rexec.cli.ssh.destination import expanded, target_of
-from rexec.cli.ssh.request import offered
-from rexec.client.config import variables
 from rexec.client.sharing import Unreachable, heard, knock, reach
 from rexec.errors import UsageError
 
@@ -26,15 +26,19 @@ else:
 PROGRAM = "rexec-ssh"
 FAILED = 255
 FAR = ("denied", "not_found", "timeout", "ended")  # what ssh would have passed on from the far side
-_INTERRUPTED = "INT"
+_SIGNS = frozenset("%~$")  # how a token, a home directory and a variable begin
 
 
 def place_of(settings: Settings) -> str | None:
-    """Return the path of the control socket, if there is to be one."""
+    """Return the path of the control socket, if there is to be one. Most have no tokens."""
     path = settings.control_path
     if path is None or path.lower() == "none":
         return None
-    return expanded(settings, path)
+    if _SIGNS.isdisjoint(path):
+        return path
+    from rexec.cli.ssh.destination import target_of, tokens_of
+
+    return tokens_of(settings, target_of(settings)).expand(path, is_path=True)
 
 
 def order(settings: Settings, path: str | None) -> int:
@@ -61,14 +65,22 @@ def order(settings: Settings, path: str | None) -> int:
     return 0
 
 
-def run(settings: Settings, path: str) -> int | None:
-    """Run the command by the master that is there; None where there is none, or it is not the one for it."""
-    if not settings.text:
-        return None
+def knocked(path: str) -> Line | None:
+    """Return a conversation with the master at a path, who is still to be heard; None where there is none."""
     try:
-        line = knock(path)
-        import rexec.cli.guest  # noqa: F401  # it is read while the master comes to the door
+        return knock(path)
+    except Unreachable:
+        return None
 
+
+def run(settings: Settings, line: Line, path: str) -> int | None:
+    """Run the command by the master that was knocked at; None where it is not the one for it."""
+    if not settings.text:
+        line.close()
+        return None
+    import rexec.cli.guest  # noqa: F401  # it is read while the master comes to the door
+
+    try:
         heard(line, path)
     except Unreachable:
         return None
@@ -78,6 +90,7 @@ def run(settings: Settings, path: str) -> int | None:
 def visit(settings: Settings, line: Line) -> int | None:
     """Run the command by a master; None where nothing was started, and a connection of our own may do."""
     from rexec.cli.guest import Guest
+    from rexec.cli.ssh.destination import target_of
 
     target = target_of(settings)
     attached = _attached(settings)
@@ -124,6 +137,10 @@ def _finish(settings: Settings, target: Target, guest: Guest, end: End) -> int:
 
 def request_of(settings: Settings, target: Target, attached: Attached | None) -> list[bytes]:
     """Return the fields that a master makes the frame of."""
+    from rexec import files
+    from rexec.cli.ssh.request import offered
+    from rexec.client.config import variables
+
     fields = [b"form=subsystem" if settings.is_subsystem else b"form=string"]
     fields.append(b"word=" + files.encoded(settings.text))
     fields += [b"env=%b=%b" % pair for pair in variables(target)]
@@ -147,6 +164,7 @@ def request_of(settings: Settings, target: Target, attached: Attached | None) ->
 def _attached(settings: Settings) -> Attached | None:
     if not settings.gets_terminal:
         return None
+    from rexec import files
     from rexec.cli.terminal import Attached
 
     return Attached(0 if os.isatty(0) and os.isatty(1) else None, files.environ())
