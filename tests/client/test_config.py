@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rexec.client.config import Target, Wishes, load_config, parse_config, resolve, seconds
+from rexec.client.config import Target, Wishes, load_config, resolve, seconds
+from rexec.client.tables import parse_config
 from rexec.errors import ConfigError, UsageError
 
 
