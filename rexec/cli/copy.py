@@ -38,12 +38,11 @@ def main() -> NoReturn:
         code = run(sys.argv[1:])
     except RexecError as error:
         code = report(PROGRAM, error)
-    except (_Signalled, KeyboardInterrupt, BrokenPipeError) as end:
+    except (_Signalled, BrokenPipeError) as end:
         from rexec.cli.signals import die_by
 
-        number = signal.SIGPIPE if isinstance(end, BrokenPipeError) else signal.SIGINT
-        die_by(end.number if isinstance(end, _Signalled) else number)
-        code = 130
+        die_by(end.number if isinstance(end, _Signalled) else signal.SIGPIPE)
+        code = 255
     os._exit(code)
 
 
@@ -54,12 +53,12 @@ def run(arguments: list[str]) -> int:
         from rexec import __version__
 
         return show(USAGE if line.help else f"rexec {__version__}\n")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _signalled)
     from rexec.cli.copies import Copies
 
     copies = Copies(line, lambda text: say(PROGRAM, text))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _signalled)
     try:
         return copies.run()
     finally:

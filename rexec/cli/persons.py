@@ -7,6 +7,12 @@ import sys
 
 from rexec.text import neutral
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # without enums
+
 TRUST_ANSWERS = "Say yes or no in full, or give the fingerprint that the server printed."
 
 
@@ -35,4 +41,10 @@ def ask_passphrase(path: str) -> bytes | None:
         return None
     from getpass import getpass
 
-    return os.fsencode(getpass(f"Passphrase of {neutral(path)}: "))
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_DFL:  # as bin/ sets it: nothing would have the terminal show again what is typed
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return os.fsencode(getpass(f"Passphrase of {neutral(path)}: "))
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -184,6 +185,9 @@ def test_an_interrupt_while_connecting_is_no_traceback(shared_host: Host, name: 
             with connection:
                 if tls:
                     assert connection.recv(1)  # the handshake began: it waits for us
+                status = Path(f"/proc/{client.pid}/status").read_text()
+                caught = int(status.partition("\nSigCgt:")[2].split()[0], 16)
+                assert not caught & 1 << number - 1  # nor can it get lost where modules are still imported
                 client.send_signal(number)
                 out, err = client.communicate()
     assert client.returncode == -number

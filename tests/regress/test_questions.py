@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -66,6 +67,20 @@ def locked(host: Host) -> dict[str, str]:
     words = [str(Path(CLIENT).parent / "rexec-server"), "authorize", "guest", f"{key}.pub"]
     subprocess.run(words, env=host.environment(), check=True, capture_output=True)
     return {**env, "KEY": key}
+
+
+def test_ctrl_c_at_a_passphrase_leaves_a_terminal_that_shows_what_is_typed(
+    host: Host, locked: dict[str, str]
+) -> None:
+    """security.md, People's terminals: "A terminal is always restored", "Ctrl-C while connecting"."""
+    client = asked(host, locked, "--accept-new", "-i", locked["KEY"])
+    client.expect("Passphrase of [^\r\n]*: ")
+    client.waitnoecho()
+    client.sendintr()
+    client.expect(pexpect.EOF)
+    assert client.getecho()
+    client.wait()
+    assert client.signalstatus == signal.SIGINT
 
 
 @pytest.mark.parametrize(
