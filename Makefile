@@ -25,6 +25,9 @@ PACKAGES := openssh-client openssh-sftp-server vim-tiny procps asciinema rsync g
 SOAK := tests/process/test_swap.py $(patsubst %,tests/regress/test_%.py, every_run_is_whole ends_all_of_it \
     nothing_left_behind many_at_once rate parallel reload)
 
+# What the tests import is compiled once, whoever works here.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Most of the tests wait for processes: four run on two processors.
 WORKERS ?= $(shell echo $$(($$(nproc) * 2)))
 
@@ -85,7 +88,7 @@ test-system: $(DEV)  ## run the tests that need root and Debian packages
 	@missing=$$($(BIN)/python -m tests.system.catalogue $(PACKAGES)); \
 	    test -z "$$missing" || { apt-get update -qq \
 	    && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; }
-	@$(BIN)/pytest -m system
+	@REXEC_TEST_COLD=1 $(BIN)/pytest -m system
 
 fuzz: $(FUZZ)  ## fuzz what reads hostile bytes, each target for FUZZ_SECONDS of CPU (an hour)
 	@for target in $(FUZZ_TARGETS); do $(BIN)/python -m tests.fuzz.run $$target $(FUZZ_SECONDS) || exit 1; done
