@@ -22,6 +22,7 @@ from rexec.client.connect import connect
 from rexec.client.identity import no_passphrase, signers
 from rexec.client.session import Session
 from rexec.server.detached.folder import wardens
+from tests.regress.warm import COLD, WarmServer, oven
 
 if TYPE_CHECKING:
     from tests.regress.copying import Rooms
@@ -85,6 +86,15 @@ def resident_kib(pid: int) -> int:
     return int(found[1])
 
 
+class Client(subprocess.Popen[bytes]):
+    """A client that is ended when its test fails: a failure is not to wait for ever for what went wrong."""
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, *rest)  # type: ignore[arg-type]
+
+
 class Host:
     """One server: its home, its allow list, its log, and clients that talk to it."""
 
@@ -93,7 +103,7 @@ class Host:
         self.home = folder / "home"
         self.allow_list = folder / "cmds.txt"
         self.allow_list.write_text(rules)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | WarmServer | None = None
         self._lines: list[str] = []
         self._logs: dict[int, bytes] = {}  # by descriptor what stands behind the last whole line
         self.addresses: list[str] = []
@@ -122,14 +132,18 @@ class Host:
         **more: object,
     ) -> Host:
         """Start the server and wait until it says where it listens."""
-        self.process = subprocess.Popen(  # type: ignore[call-overload]
-            self.server_words(*options, listen=listen),
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=self.environment(**(env or {})),
-            cwd=self.folder,
-            **more,
-        )
+        words = self.server_words(*options, listen=listen)
+        if env or more or COLD in os.environ:
+            self.process = subprocess.Popen(  # type: ignore[call-overload]
+                words,
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=self.environment(**(env or {})),
+                cwd=self.folder,
+                **more,
+            )
+        else:
+            self.process = oven().start(words, self.environment(), str(self.folder))
         already = self.count(LISTENING.pattern)
         self.follow(self.process)
         for number in range(1, len(listen) + 1):
@@ -158,7 +172,7 @@ class Host:
         assert len(said) <= 2, text
         return "\n".join(said)
 
-    def follow(self, process: subprocess.Popen[bytes]) -> None:
+    def follow(self, process: subprocess.Popen[bytes] | WarmServer) -> None:
         """Read the log of a server that was just started, from now on."""
         assert process.stderr is not None
         with self._grew:
@@ -328,7 +342,7 @@ class Host:
     ) -> subprocess.Popen[bytes]:
         """Start a client; stdin is a pipe, stdout and stderr too unless told otherwise."""
         streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        return Client(  # type: ignore[call-overload, no-any-return]
             self.words(*command, options=options, address=address),
             env=self.environment(),
             **{**streams, **more},
@@ -351,6 +365,12 @@ python3 ...
 wc
 id
 """
+
+
+@pytest.fixture
+def cold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start the servers of a test as a person does (`warm` says how it is otherwise)."""
+    monkeypatch.setenv(COLD, "1")
 
 
 @pytest.fixture

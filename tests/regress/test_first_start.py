@@ -11,6 +11,8 @@ import pytest
 
 from tests.regress.conftest import KEYGEN, RULES, Host
 
+pytestmark = pytest.mark.usefixtures("cold")
+
 
 class FreshHost(Host):
     """A host whose user has an empty HOME, and no word of rexec in the environment."""

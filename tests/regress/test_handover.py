@@ -15,6 +15,8 @@ from tests.regress.manager import Manager
 from tests.regress.restarts import WAYS, load
 from tests.regress.test_nothing_late import Telling
 
+pytestmark = pytest.mark.usefixtures("cold")
+
 
 def hand_over(host: Host, pid: int, *, count: int = 1) -> int:
     """Have a server hand over; return the pid of who serves now."""

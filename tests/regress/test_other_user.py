@@ -20,6 +20,8 @@ from tests.regress.conftest import RULES, Host, wait_until
 
 NOBODY = "nobody"
 
+pytestmark = pytest.mark.usefixtures("cold")
+
 
 def status_of(pid: int) -> dict[str, list[str]]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
