@@ -133,7 +133,7 @@ class Host:
     ) -> Host:
         """Start the server and wait until it says where it listens."""
         words = self.server_words(*options, listen=listen)
-        if env or more or COLD in os.environ:
+        if env or more or COLD in os.environ or words[0] != SERVER:
             self.process = subprocess.Popen(  # type: ignore[call-overload]
                 words,
                 stdin=subprocess.DEVNULL,
