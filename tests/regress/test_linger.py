@@ -38,7 +38,12 @@ def test_a_result_without_company_does_not_linger(shared_host: Host) -> None:
 
 def test_output_of_a_background_child_within_the_linger_arrives(shared_host: Host) -> None:
     """protocol.md 8: "pipes at end of file, or the linger over where a background child holds them"."""
-    script = "(until grep -q '^State:.Z' /proc/$$/status; do :; done; echo late) & echo early"
+    over = (
+        "read_state() { while read -r name state _; do [ $name = State: ] && return; done </proc/$$/status; }"
+    )
+    script = (
+        f"{over}; (until read_state; [ $state = Z ]; do :; done; echo late) & echo early"  # without a fork
+    )
     found = shared_host.object("sh", "-c", script)
     assert (found["stdout"], found["lingered"], found["state"]) == ("early\nlate\n", False, "ok")
 

@@ -70,28 +70,30 @@ class Rogue:
             return False
         return True
 
-    def _exactly(self, size: int) -> bytes | None:
+    def _has(self, size: int) -> bool:
+        """Wait for so many bytes; False once there will be no more. Nothing is lost by a timeout."""
         while len(self._read) < size:
             try:
                 data = self.socket.recv(65_536)
             except TimeoutError:
                 raise
             except OSError:
-                return None
+                return False
             if not data:
-                return None
+                return False
             self._read += data
-        data, self._read = self._read[:size], self._read[size:]
-        return data
+        return True
 
     def read(self) -> tuple[int, int, bytes] | None:
         """Read one frame as (type, channel, body); None once the server has closed the connection."""
-        header = self._exactly(wire.HEADER.size)
-        if header is None:
+        begin = wire.HEADER.size
+        if not self._has(begin):
             return None
-        kind, _, channel, length = wire.HEADER.unpack(header)
-        body = self._exactly(length)
-        return None if body is None else (kind, channel, body)
+        kind, _, channel, length = wire.HEADER.unpack(self._read[:begin])
+        if not self._has(begin + length):
+            return None
+        body, self._read = self._read[begin : begin + length], self._read[begin + length :]
+        return kind, channel, body
 
     def expect(self, kind: int, channel: int = 0) -> bytes:
         """Read until a frame of this type on this channel; return its body."""
