@@ -13,6 +13,7 @@ from rexec.auth.private import generate, serialize_private
 from rexec.cli.server import main
 from rexec.server import doctor
 from tests.regress.conftest import RULES, Host
+from tests.regress.warm import COLD
 
 
 class Patient:
@@ -64,7 +65,9 @@ def patient(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyte
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    """A server that has the command line of one."""
+    monkeypatch.setenv(COLD, "1")
     folder = tmp_path / "host"
     folder.mkdir()
     made = Host(folder, RULES).start()
