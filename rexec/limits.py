@@ -119,6 +119,7 @@ KEEPALIVE_IDLE = 15.0  # seconds of silence before a ping
 KEEPALIVE_TIMEOUT = 30.0  # seconds of silence after the ping before the peer counts as gone
 AGENT_TIMEOUT = 60.0  # seconds for an ssh-agent, which may ask its user before it signs
 CONNECT_TIMEOUT = 10.0  # seconds for address, TCP, TLS and the server's hello
+CLEAR_SILENCE = 1.0  # seconds without a word in the clear until a server is asked whether it speaks TLS
 TLS_RECORDS = 4 * KIB  # bytes, more than TLS adds to a data frame, which then comes with one read
 WRITE_HIGH_WATER = 512 * KIB  # bytes queued on a socket before its sources pause
 DRAIN = 10.0  # seconds that running commands have after SIGTERM

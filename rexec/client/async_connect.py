@@ -9,8 +9,9 @@ from rexec.client.async_session import AsyncSession
 from rexec.client.attempts import Attempts
 from rexec.client.greeting import Ends, Greeting, Terms, named
 from rexec.errors import ConnectError, ConnectionLost, RemoteProtocolError, RexecError
+from rexec.limits import CLEAR_SILENCE
 from rexec.transport.approach import words
-from rexec.transport.dial import name_of, peer_uid
+from rexec.transport.dial import name_of, peer_uid, speaks_tls
 from rexec.transport.link import mapped
 from rexec.transport.outbound import open_link
 
@@ -42,15 +43,20 @@ class Door:
                 raise self._failed(self._over)
             await self._next()
 
+    async def news(self) -> None:
+        """Wait for bytes, or for the end."""
+        while not self._data and self._over is None:
+            await self._next()
+
     async def more(self) -> bytes | None:
         """Wait for bytes; None is the end. Raises `ConnectionLost`."""
-        while not self._data:
-            if isinstance(self._over, _End):
-                return None
-            if self._over is not None:
-                raise self._over
-            await self._next()
-        return self.rest()
+        await self.news()
+        if self._data:
+            return self.rest()
+        if isinstance(self._over, _End):
+            return None
+        assert self._over is not None
+        raise self._over
 
     def rest(self) -> bytes:
         """Return what is there."""
@@ -180,6 +186,8 @@ async def reach(target: Target, door: Door, deadline: float) -> Link:
 async def _greet(greeting: Greeting, link: Link, door: Door, deadline: float) -> AsyncSession:
     """Send and receive until the server welcomes us; each proof has its time from when it is made."""
     loop = asyncio.get_running_loop()
+    if link.tls is None:
+        await _expect(greeting, door)
     steps = greeting.steps()
     while True:
         data, user = await loop.run_in_executor(None, _step, steps)
@@ -198,6 +206,18 @@ async def _greet(greeting: Greeting, link: Link, door: Door, deadline: float) ->
                 greeting.take(await door.more())
         except TimeoutError:
             raise greeting.no_answer() from None
+
+
+async def _expect(greeting: Greeting, door: Door) -> None:
+    """Wait for the first word in the clear; who has none may wait for TLS, and is asked, in a thread."""
+    place, most = greeting.target.address, greeting.target.connect_timeout
+    wait = min(CLEAR_SILENCE, most / 2)
+    try:
+        async with asyncio.timeout(wait):
+            await door.news()
+    except TimeoutError:
+        if await asyncio.get_running_loop().run_in_executor(None, speaks_tls, place, most - wait):
+            raise greeting.not_in_the_clear() from None
 
 
 def _step(steps: Steps) -> tuple[bytes, str | None]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import select
 import time
 
 from rexec.client.attempts import Attempts
 from rexec.client.greeting import Ends, Greeting, Terms, named
 from rexec.errors import ConnectError, ConnectionLost, RexecError
+from rexec.limits import CLEAR_SILENCE
 from rexec.transport.approach import Approach, words
-from rexec.transport.dial import arrive
+from rexec.transport.dial import arrive, speaks_tls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,6 +91,8 @@ class _Way(Attempts):
 
     def _greet(self, greeting: Greeting, wire: Wire, deadline: float) -> str:
         """Send and receive until the server welcomes us; each proof has its time from when it is made."""
+        if wire.tls is None:
+            _expect(greeting, wire)
         steps = greeting.steps()
         while True:
             try:
@@ -126,6 +130,16 @@ def ends_of(target: Target, wire: Wire) -> Ends:
     """Return what a greeting has to know of the wire."""
     uid = wire.peer_uid() if target.address.path else None
     return Ends(wire.certificate(), wire.binding, wire.names()[1], uid)
+
+
+def _expect(greeting: Greeting, wire: Wire) -> None:
+    """Wait for the first word in the clear; who has none may wait for TLS, and is asked."""
+    most = greeting.target.connect_timeout
+    wait = min(CLEAR_SILENCE, most / 2)
+    poll = select.poll()
+    poll.register(wire.fileno(), select.POLLIN)
+    if not poll.poll(wait * 1000) and speaks_tls(greeting.target.address, most - wait):
+        raise greeting.not_in_the_clear()
 
 
 def _receive(greeting: Greeting, wire: Wire, deadline: float) -> memoryview | None:

@@ -143,6 +143,10 @@ class Greeting:
         found.is_lost = self.trying is not None and self._hello is not None
         return found
 
+    def not_in_the_clear(self) -> ConnectError:
+        """Return the error for a server that says nothing, and does so in TLS."""
+        return ConnectError("the server speaks TLS", hint="leave --no-tls away")
+
     def steps(self) -> Steps:
         """Yield what to send, and nothing until more came; return the user that we are."""
         key = yield from self._server_key()

@@ -209,6 +209,22 @@ def dial(address: Address, *, timeout: float | None, tls: bool = True, via: Via 
     return arrive(Approach(address, timeout, via), tls=tls)
 
 
+def speaks_tls(address: Address, timeout: float) -> bool:
+    """Whether who listens there answers TLS, with a handshake record (RFC 8446, 5.1)."""
+    way = Approach(address, timeout)
+    way.hail()
+    try:
+        plain = way.connected()
+    except ConnectError:
+        return False
+    try:
+        return plain.recv(1) == b"\x16"
+    except OSError:
+        return False
+    finally:
+        plain.close()
+
+
 def arrive(way: Approach, *, tls: bool) -> Wire:
     """Wait for a connection that was begun, and shake hands. Raises `ConnectError`."""
     try:

@@ -48,6 +48,20 @@ def test_a_host_knows_its_name_and_who_we_are(
     with_host(server, test, tls=not options)
 
 
+def test_in_the_clear_a_server_that_speaks_tls_is_told_from_one_that_is_slow(
+    shared_host: Host, make_host: Callable[..., Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rexec.client.async_connect.CLEAR_SILENCE", 0.0)
+    server = make_host().start("--no-tls")
+
+    async def test(web: rexec.AsyncHost) -> None:
+        assert (await web.run(["true"])).ok
+
+    with_host(server, test, tls=False)
+    with pytest.raises(rexec.ConnectError, match=r": the server speaks TLS$"):
+        with_host(shared_host, test, tls=False)
+
+
 def test_a_host_is_found_over_a_unix_socket_and_by_name(
     make_host: Callable[..., Host], tmp_path: Path
 ) -> None:

@@ -40,6 +40,24 @@ def test_a_host_knows_its_name_and_who_we_are(
         assert repr(web) == f"Host({server.address!r}, user={web.user!r})"
 
 
+def test_in_the_clear_a_server_that_speaks_tls_is_told_from_one_that_is_slow(
+    shared_host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rexec.client.connect.CLEAR_SILENCE", 0.01)
+    with pytest.raises(rexec.ConnectError, match=r": the server speaks TLS$") as caught:
+        rexec.connect(shared_host.address, home=shared_host.home, tls=False)
+    assert caught.value.hint == "leave --no-tls away"
+
+
+def test_in_the_clear_a_server_may_be_slow(
+    make_host: Callable[..., Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = make_host().start("--no-tls")
+    monkeypatch.setattr("rexec.client.connect.CLEAR_SILENCE", 0.0)
+    with rexec.connect(server.address, home=server.home, tls=False) as web:
+        assert web.run(["true"]).ok
+
+
 def test_a_host_is_found_over_a_unix_socket(make_host: Callable[..., Host], tmp_path: Path) -> None:
     server = make_host().start("--no-tls", listen=(f"unix:{tmp_path}/s",))
     with rexec.connect(f"unix:{tmp_path}/s", home=server.home, tls=False) as web:

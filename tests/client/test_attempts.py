@@ -121,3 +121,12 @@ def test_the_first_reason_is_told_once_and_in_the_end(target: Target) -> None:
     assert told == ["connection lost; trying again"]
     with pytest.raises(ConnectError, match=r"^timed out$"):
         tried.go_on(pauses, RESUME_SILENCE + 1)
+
+
+def test_of_a_server_that_is_mute_in_the_clear_the_commonest_reason_is_told(target: Target) -> None:
+    greeting = attempts(target).begin(ENDS)
+    assert greeting.no_answer().hint == "the server may speak TLS: leave --no-tls away"
+    steps = greeting.steps()
+    next(steps)
+    heard(steps, greeting, hello())
+    assert greeting.no_answer().hint is None
