@@ -186,7 +186,7 @@ async def reach(target: Target, door: Door, deadline: float) -> Link:
 async def _greet(greeting: Greeting, link: Link, door: Door, deadline: float) -> AsyncSession:
     """Send and receive until the server welcomes us; each proof has its time from when it is made."""
     loop = asyncio.get_running_loop()
-    if link.tls is None:
+    if link.tls is None and greeting.target.via is None:  # none is asked past a proxy
         await _expect(greeting, door)
     steps = greeting.steps()
     while True:

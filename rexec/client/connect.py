@@ -91,7 +91,7 @@ class _Way(Attempts):
 
     def _greet(self, greeting: Greeting, wire: Wire, deadline: float) -> str:
         """Send and receive until the server welcomes us; each proof has its time from when it is made."""
-        if wire.tls is None:
+        if wire.tls is None and greeting.target.via is None:  # none is asked past a proxy
             _expect(greeting, wire)
         steps = greeting.steps()
         while True:
