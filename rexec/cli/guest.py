@@ -58,6 +58,7 @@ class Guest:
         self._attached = attached
         self._relays: list[Relay] = []
         self._taken = False
+        self.meanwhile: Callable[[], object] = lambda: None  # while the master has the command started
         self.signals = Signals()
 
     def run(self) -> End | None:
@@ -75,6 +76,7 @@ class Guest:
                 os.close(relay.theirs)
         end: End | None = None
         try:
+            self.meanwhile()
             end = self._follow()
         finally:
             if self._attached is not None:

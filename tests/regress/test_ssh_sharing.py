@@ -81,6 +81,24 @@ def test_the_second_command_needs_no_key(shared: Sharing) -> None:
         assert (done.returncode, done.stdout, done.stderr) == (0, b"second\n", b"")
 
 
+def test_a_guests_own_configuration_counts(shared: Sharing) -> None:
+    config = Path(shared.keyless["REXEC_HOME"]) / "config.toml"
+    config.write_text('[client]\ntimeout = "1ms"\n')
+    assert shared.guest("sleep", "1000").returncode == 124
+    config.write_text("[client]\nnothing = 1\n")
+    done = shared.guest("echo", "x")
+    assert (done.returncode, done.stdout) == (255, b"")
+    assert b"config.toml:2: unknown key" in done.stderr
+
+
+def test_what_is_no_host_is_none_for_a_master_either(shared: Sharing) -> None:
+    client = ssh_words(shared.host)[0]
+    for host in ("a b", "-a", ":1", ""):
+        words = [client, "-S", str(shared.path), "--", host, "echo", "x"]
+        done = subprocess.run(words, env=shared.host.environment(), capture_output=True, check=False)
+        assert (done.returncode, done.stdout) == (255, b""), host
+
+
 def test_the_master_holds_nothing_of_its_caller(shared: Sharing) -> None:
     """A master never holds the caller's stdio: the fixture has read its pipes to their end, too."""
     master = shared.pid()

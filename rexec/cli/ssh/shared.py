@@ -1,7 +1,7 @@
 """ssh's ControlPath: a command by way of a master, and the orders of `-O`.
 
 A master is knocked at as soon as its path is known; what the request takes is imported while it comes to
-the door.
+the door, and what the request can do without while the command runs.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ else:
 PROGRAM = "rexec-ssh"
 FAILED = 255
 FAR = ("denied", "not_found", "timeout", "ended")  # what ssh would have passed on from the far side
+_TOLD = ("user", "host_name", "identity_files", "known_hosts", "proxy_jump", "proxy_command")
 _SIGNS = frozenset("%~$")  # how a token, a home directory and a variable begin
 
 
@@ -90,9 +91,8 @@ def run(settings: Settings, line: Line, path: str) -> int | None:
 def visit(settings: Settings, line: Line) -> int | None:
     """Run the command by a master; None where nothing was started, and a connection of our own may do."""
     from rexec.cli.guest import Guest
-    from rexec.cli.ssh.destination import target_of
 
-    target = target_of(settings)
+    target = None if _is_plain(settings) else _target_of(settings)
     attached = _attached(settings)
     is_raw = attached is not None and attached.is_local
 
@@ -105,14 +105,40 @@ def visit(settings: Settings, line: Line) -> int | None:
     gc.freeze()  # what is here stays
     gc.enable()
     guest = Guest(line, request_of(settings, target, attached), attached, notice)
+    guest.meanwhile = lambda: _target_of(settings)
     end = guest.run()
     line.close()
     if end is None:
         return None
+    target = _target_of(settings)
     if end.unconfirmed is not None and target.asks and os.isatty(0) and os.isatty(2):
         guest.signals.release()
         return None  # the person at the terminal can be asked by a connection of our own
     return _finish(settings, target, guest, end)
+
+
+def _is_plain(settings: Settings) -> bool:
+    """Whether nobody but the command line says what is asked for, and its host is one.
+
+    Then there is time to find out where it leads, which only messages tell. What is in doubt is not plain.
+    """
+    from rexec import files
+    from rexec.transport.address import parse_address
+
+    host = settings.host or ""
+    if host.startswith("unix:") or any(getattr(settings, name) for name in _TOLD):
+        return False
+    try:
+        config = files.beneath(files.home(None, files.environ()), "config.toml")
+        return bool(parse_address(host).host) and files.stamp(config) is None
+    except UsageError:
+        return False
+
+
+def _target_of(settings: Settings) -> Target:
+    from rexec.cli.ssh.destination import target_of
+
+    return target_of(settings)
 
 
 def _finish(settings: Settings, target: Target, guest: Guest, end: End) -> int:
@@ -135,20 +161,16 @@ def _finish(settings: Settings, target: Target, guest: Guest, end: End) -> int:
     return FAILED if end.state == "signal" else min(end.code, FAILED)
 
 
-def request_of(settings: Settings, target: Target, attached: Attached | None) -> list[bytes]:
-    """Return the fields that a master makes the frame of."""
+def request_of(settings: Settings, target: Target | None, attached: Attached | None) -> list[bytes]:
+    """Return the fields that a master makes the frame of; a plain one needs no target."""
     from rexec import files
     from rexec.cli.ssh.request import offered
-    from rexec.client.config import variables
 
     fields = [b"form=subsystem" if settings.is_subsystem else b"form=string"]
     fields.append(b"word=" + files.encoded(settings.text))
-    fields += [b"env=%b=%b" % pair for pair in variables(target)]
     fields += [b"offered=%b=%b" % pair for pair in offered(settings, files.environ())]
-    if target.cwd is not None:
-        fields.append(b"cwd=" + files.encoded(target.cwd))
-    if target.timeout is not None:
-        fields.append(b"timeout=%d" % max(1, round(target.timeout * 1000)))
+    if target is not None:
+        fields += _wishes(target)
     if not settings.no_stdin:
         fields.append(b"stdin")
     if attached is not None:
@@ -158,6 +180,19 @@ def request_of(settings: Settings, target: Target, attached: Attached | None) ->
             b"size=%dx%d" % (pty.columns, pty.rows),
             b"modes=" + pty.modes,
         ]
+    return fields
+
+
+def _wishes(target: Target) -> list[bytes]:
+    """Return the fields of what config.toml wishes for each command."""
+    from rexec import files
+    from rexec.client.config import variables
+
+    fields = [b"env=%b=%b" % pair for pair in variables(target)]
+    if target.cwd is not None:
+        fields.append(b"cwd=" + files.encoded(target.cwd))
+    if target.timeout is not None:
+        fields.append(b"timeout=%d" % max(1, round(target.timeout * 1000)))
     return fields
 
 
