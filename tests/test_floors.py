@@ -47,7 +47,10 @@ OF_TLS = {"_ssl", "_hashlib", "rexec.protocol.frames", "rexec.auth.keys", "rexec
 
 # by way of a master nothing is imported that a connection needs
 LIGHTER = ["rexec.cli.ssh", "rexec.cli.ssh.shared", "rexec.cli.ssh.configuration", "rexec.cli.guest"]
-OF_A_CONNECTION = {*OF_OS, *OF_TLS, "errno", "pwd", "rexec.cli.output", "rexec.cli.ssh.tokens"}
+OF_A_CONNECTION = {
+    *(*OF_OS, *OF_TLS, "errno", "pwd", "rexec.cli.output", "rexec.cli.ssh.tokens"),
+    *("rexec.client.config", "rexec.client.door"),  # the one while the command runs, the other for a master
+}
 
 EVERY = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in modules()]
 
