@@ -134,7 +134,10 @@ class Supervisor:
         for job in list(self._jobs.values()):
             if job.drained is None:
                 job.drained = Drained(job.number, 0, 0)
-            self._end(job, cause)
+            if job.cause is None:
+                self._end(job, cause)
+            else:  # it was told to end before; the drain may be all that it waited for
+                self._finish(job)
 
     def drained(self, order: Drained) -> None:
         """Note that nothing more will be read from a command."""

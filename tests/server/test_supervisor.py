@@ -17,6 +17,7 @@ from rexec.policy.request import Request
 from rexec.policy.rules import Permit
 from rexec.process.child import Child, start
 from rexec.protocol.frames import Cause
+from rexec.server import supervisor
 from rexec.server.disk import LocalDisk
 from rexec.server.evidence import Evidence
 from rexec.server.orders import Drained, Ended, Message, Over
@@ -208,6 +209,21 @@ def test_nobody_is_told_where_nobody_listens(stage: Stage) -> None:
     while len(stage.jobs):
         stage.turn()
     assert stage.link.sent == []
+
+
+def test_what_waits_for_a_drain_long_after_its_end_is_over_with_the_listener(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """architecture.md: when the listener goes away, everything it asked for is ended: also where KILL was."""
+    monkeypatch.setattr(supervisor, "KILL_AFTER", 0.0)
+    stage.begin("sleep 100", timeout=0.05)
+    stage.run(until=Over)
+    while not stage.leftovers.thorough:  # KILL was sent, and found nobody
+        stage.jobs.fire()
+    assert len(stage.jobs) == 1
+    stage.jobs.listening = False
+    stage.jobs.end_all(Cause.LOST)
+    assert len(stage.jobs) == 0
 
 
 # --- who left the group ---------------------------------------------------------------------------
