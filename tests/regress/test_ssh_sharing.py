@@ -309,8 +309,12 @@ def test_without_persist_it_lasts_as_long_as_its_commands(far: Host, sharing: Sh
 
 
 def test_it_ends_some_time_after_the_last(far: Host, sharing: Sharing) -> None:
-    assert ssh(far, "true", options=("-S", str(sharing.path), "-M", "-oControlPersist=1")).returncode == 0
-    master = sharing.pid()
+    options = ("-S", str(sharing.path), "-M", "-oControlPersist=1")
+    with ssh_popen(far, "cat", options=options) as first:
+        wait_until(sharing.path.exists, "there is a master")
+        master = sharing.pid()  # as long as something runs: a second may be over before it is asked
+        first.communicate(timeout=PATIENCE)
+        assert first.returncode == 0
     wait_until(lambda: has_ended(master) and not sharing.path.exists(), "the master is gone")
 
 
