@@ -57,7 +57,8 @@ class Desk:
         self._consider: Callable[[orders.Offer], str] = lambda _: ""
         self._reloaded: Callable[[orders.Reloaded], None] = lambda _: None
         self._beaten: Callable[[], None] = lambda: None
-        self.outlets = Outlets(self._loop)
+        self._gathers = False
+        self.outlets = Outlets(self._loop, self.gather, self.send)
         self._loop.add_reader(link.fileno(), self._read)
 
     def close(self) -> None:
@@ -82,7 +83,17 @@ class Desk:
 
     def order(self, message: Message) -> None:
         """Send an order that is not answered by its own."""
-        if not self._link.send(message):
+        if not self._link.send(message, hurry=not self._gathers):
+            self._loop.add_writer(self._link.fileno(), self._flush)
+
+    def gather(self) -> None:
+        """Let orders wait for each other until `send`: they go with one call, and wake the runner once."""
+        self._gathers = True
+
+    def send(self) -> None:
+        """Send what was gathered."""
+        self._gathers = False
+        if not self._link.flush():
             self._loop.add_writer(self._link.fileno(), self._flush)
 
     def judge(self, order: orders.Judge, then: Callable[[Message], None]) -> None:

@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 
 
 class Outlets:
-    """Calls whoever waits for a descriptor when it can be read, again and again."""
+    """Calls whoever waits for a descriptor when it can be read, again and again.
 
-    __slots__ = ("_epoll", "_loop", "_waiting")
+    `before` and `after` are called around all that is ready at once.
+    """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    __slots__ = ("_after", "_before", "_epoll", "_loop", "_waiting")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, before: Callable[[], None], after: Callable[[], None]
+    ) -> None:
         self._loop = loop
+        self._before = before
+        self._after = after
         self._epoll = select.epoll()
         self._waiting: dict[int, tuple[Ready, Stream]] = {}
         loop.add_reader(self._epoll.fileno(), self._look)
@@ -46,6 +53,7 @@ class Outlets:
             self._epoll.unregister(descriptor)
 
     def _look(self) -> None:
+        self._before()
         for descriptor, _ in self._epoll.poll(0):
             waiting = self._waiting.get(descriptor)
             if waiting is not None:  # else one before it in this round has closed it
@@ -55,3 +63,4 @@ class Outlets:
                 except Exception as error:  # of one command: the others are none the worse for it
                     message = "the output of a command could not be read"
                     self._loop.call_exception_handler({"message": message, "exception": error})
+        self._after()

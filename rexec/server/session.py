@@ -84,7 +84,11 @@ class Session:
     def received(self, data: memoryview) -> None:
         self._heard = self.loop.time()
         self._pinged = False
-        self.follow(data)
+        self.desk.gather()
+        try:
+            self.follow(data)
+        finally:
+            self.desk.send()
 
     def follow(self, data: memoryview = _NOTHING) -> None:
         """Take bytes and do what their frames say; a client that breaks the protocol is gone."""
@@ -136,8 +140,7 @@ class Session:
         return self.connection.session.room(channel, stream)
 
     def send(self, frame: f.Frame, channel: int = 0, *, hurry: bool = True) -> None:
-        """Send a frame; where only one command runs, no other brings company to what is in no hurry."""
-        self._outbox.put(self.connection.send(frame, channel), hurry=hurry or len(self._commands) == 1)
+        self._outbox.put(self.connection.send(frame, channel), hurry=hurry)
 
     def send_data(self, channel: int, stream: Stream, view: memoryview) -> None:
         if data := self.connection.send_data(channel, stream, view):

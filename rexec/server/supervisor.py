@@ -14,7 +14,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from rexec.limits import KILL_AFTER
+from rexec.limits import KILL_AFTER, UNHURRIED
 from rexec.process.orphans import send
 from rexec.protocol.frames import Cause
 from rexec.server.orders import Drained, Ended, Escaped, Over
@@ -67,7 +67,7 @@ class Job:
         self.cause: Cause | None = None  # why we end it, if we do
         self.over = False  # the leader has exited
         self.held = 0.0  # seconds until the next look at a leader that is dead and that a tracer keeps
-        self.told = False  # and the listener knows
+        self.told = False  # and the listener is told, if it does not see that by itself
         self.killed = False  # KILL was sent: nobody of the group is left to wait for
         self.warned: set[int] = set()  # orphans that TERM was sent to
         self.looks = 0  # at who is left, since KILL was sent
@@ -96,6 +96,7 @@ class Supervisor:
         self._jobs: dict[int, Job] = {}
         self._timers: list[tuple[float, int, int, Callable[[Job], None]]] = []
         self._ticket = 0
+        self._untold: dict[int, float] = {}  # numbers of leaders that have exited, and when to say so
         self.listening = True  # somebody wants reports
 
     def __len__(self) -> int:
@@ -162,6 +163,8 @@ class Supervisor:
     def wait(self) -> float | None:
         """Return the seconds until something is to be done, or None."""
         due = [self._timers[0][0]] if self._timers else []
+        if self._untold:
+            due.append(next(iter(self._untold.values())))
         if self._leftovers.is_waiting:
             due.append(self._next_look)
         return min(WAIT_MAX, max(0.0, min(due) - time.monotonic())) if due else None
@@ -174,6 +177,9 @@ class Supervisor:
             job = self._jobs.get(number)
             if job is not None:
                 action(job)
+        for number in [number for number, when in self._untold.items() if when <= now]:
+            del self._untold[number]
+            self._link.send(Over(number), hurry=False)
         if self._next_look <= now and self._leftovers.is_waiting:
             self._next_look = now + LOOK
             self._leftovers.look()
@@ -222,9 +228,10 @@ class Supervisor:
             return
         if job.drained is None:
             if not job.told and self.listening:
-                job.told = True
-                self._link.send(Over(job.number), hurry=False)
+                job.told = True  # later: most ends the listener sees by the end of both streams
+                self._untold[job.number] = time.monotonic() + UNHURRIED
             return
+        self._untold.pop(job.number, None)
         if job.cause is not None and not job.killed and self._warn(job):
             self._after(RECHECK, job, self._finish)
             return  # they have until the KILL that is already on its timer

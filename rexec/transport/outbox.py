@@ -16,7 +16,7 @@ _FULL = 16 * KIB  # bytes: a TLS record, to which more company saves nothing
 class Outbox:
     """Gathers frames, and writes them when the loop comes round or they fill a record: it holds little."""
 
-    __slots__ = ("_frames", "_is_leaving", "_later", "_loop", "_size", "_write")
+    __slots__ = ("_due", "_frames", "_is_leaving", "_later", "_loop", "_size", "_write")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, write: Callable[[bytes], None]) -> None:
         self._loop = loop
@@ -24,6 +24,7 @@ class Outbox:
         self._frames: list[bytes] = []
         self._size = 0  # bytes in them
         self._is_leaving = False
+        self._due = 0.0  # when what is in no hurry leaves, if nothing takes it along
         self._later: asyncio.TimerHandle | None = None
 
     def put(self, data: bytes, *, hurry: bool = True) -> None:
@@ -37,6 +38,7 @@ class Outbox:
             self.flush()
             self._write(data)
             return
+        is_first = not self._frames
         self._frames.append(data)
         self._size += len(data)
         if self._size >= _FULL:
@@ -45,8 +47,10 @@ class Outbox:
             if not self._is_leaving:
                 self._is_leaving = True
                 self._loop.call_soon(self._leave)
-        elif self._later is None:
-            self._later = self._loop.call_later(UNHURRIED, self._leave_late)
+        elif is_first:
+            self._due = self._loop.time() + UNHURRIED
+            if self._later is None:
+                self._later = self._loop.call_at(self._due, self._leave_late)
 
     def flush(self) -> None:
         """Write what there is now: what is written past us may not overtake it."""
@@ -66,4 +70,7 @@ class Outbox:
 
     def _leave_late(self) -> None:
         self._later = None
-        self.flush()
+        if self._frames and self._due > self._loop.time():  # they came after those that it was set for
+            self._later = self._loop.call_at(self._due, self._leave_late)
+        else:
+            self.flush()

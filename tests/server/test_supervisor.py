@@ -140,6 +140,17 @@ def stage() -> Iterator[Stage]:
     made.close()
 
 
+def test_an_exit_that_the_listener_sees_by_itself_is_not_told(stage: Stage) -> None:
+    child = stage.begin("exit 3")
+    os.waitid(os.P_PIDFD, child.pidfd, os.WEXITED | os.WNOWAIT)
+    for key, _ in stage.selector.select(0):
+        stage.jobs.exited(key.data)
+    stage.jobs.drained(Drained(1, 0, 0))
+    assert stage.jobs.wait() is None
+    stage.jobs.fire()
+    assert [type(message) for message in stage.link.sent] == [Ended]
+
+
 def test_an_exit_is_reported_once_its_output_is_drained(stage: Stage) -> None:
     """protocol.md 8: exit noticed, pipes at their end, group killed, reaped, reported."""
     stage.begin("exit 7")

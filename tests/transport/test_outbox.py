@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from rexec.limits import UNHURRIED
 from rexec.transport.outbox import Outbox
 
 
@@ -43,6 +44,25 @@ def test_what_is_in_no_hurry_leaves_a_moment_later() -> None:
                 await asyncio.sleep(0.001)
             assert written == [b"ab"]
             written.clear()
+
+    in_a_loop(test)
+
+
+def test_what_came_after_a_departure_waits_for_company_of_its_own() -> None:
+    """The moment is that of the frame, and not of one before it that found company."""
+
+    async def test(outbox: Outbox, written: list[bytes]) -> None:
+        loop = asyncio.get_running_loop()
+        outbox.put(b"a", hurry=False)
+        outbox.put(b"b")
+        await asyncio.sleep(UNHURRIED / 2)
+        assert written == [b"ab"]
+        begun = loop.time()
+        outbox.put(b"c", hurry=False)
+        while len(written) < 2:
+            await asyncio.sleep(0)
+        assert loop.time() >= begun + UNHURRIED
+        assert written[1:] == [b"c"]
 
     in_a_loop(test)
 
