@@ -60,6 +60,8 @@ async def _connect(address: Address) -> socket.socket:
             plain.setblocking(False)
             try:
                 await loop.sock_connect(plain, name)
+                if family != socket.AF_UNIX:
+                    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio sees no protocol
                 return plain
             except OSError as error:
                 plain.close()
