@@ -1,6 +1,7 @@
 """The least that Python can do over a socket: no frames, no keys, no policy, no window, one command.
 
     python bench/bare.py serve CERTIFICATE WORD...     tell the port; run the words for whoever connects
+    python bench/bare.py start CERTIFICATE WORD...     the same as often as the one who connects asks for it
     python bench/bare.py call tls|clear PORT           be stdin and stdout of that command
 
 A CERTIFICATE of `-` is none. What this takes is what no design of rexec would save.
@@ -14,12 +15,19 @@ import select
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HERE = "127.0.0.1"
 SIZE = 256 * 1024  # bytes moved at once
 PIPE = 1024 * 1024  # bytes that a pipe holds
+ASKED = struct.Struct("!I")  # number of a command
+TOLD = struct.Struct("!IBII")  # its number, its status, bytes of stdout and of stderr, which follow
 FREED = 8 * 1024 * 1024  # bytes: pieces up to this size are used again, and not given back
 
 
@@ -53,6 +61,24 @@ class Line:
             self.end.sendall(self._leaving.read())
         else:
             self.end.sendall(data)
+
+    def take(self) -> memoryview:
+        """Wait for bytes, which are valid until the next call; none of them is the end."""
+        while True:
+            if not self.has_some:
+                size = self.end.recv_into(self.room)
+                if self._tls is None or not size:
+                    return self.room[:size]
+                self._came.write(self.room[:size])
+            total = 0
+            assert self._tls is not None
+            try:
+                while total < SIZE and (self._came.pending or self._tls.pending()):
+                    total += self._tls.read(SIZE - total, self.room[total:])
+            except ssl.SSLWantReadError:
+                pass
+            if total:
+                return self.room[:total]
 
     def pass_on(self, to: int) -> bool:
         """Write what came to a descriptor; False at the end."""
@@ -102,7 +128,7 @@ def _join(line: Line, source: int, sink: int, *, until_line_ends: bool) -> None:
             poll.unregister(number)
 
 
-def serve(certificate: str, words: list[str]) -> None:
+def serve(certificate: str, words: list[str], run: Callable[[Line, list[str]], None]) -> None:
     context = None
     if certificate != "-":
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -120,7 +146,7 @@ def serve(certificate: str, words: list[str]) -> None:
         end.close()
 
 
-def run(line: Line, words: list[str]) -> None:
+def run_one(line: Line, words: list[str]) -> None:
     """Run the command of one connection."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -134,19 +160,106 @@ def run(line: Line, words: list[str]) -> None:
     child.wait()
 
 
-def call(kind: str, port: int) -> None:
+class Running:
+    """One command of many."""
+
+    def __init__(self, number: int, words: list[str]) -> None:
+        self.number = number
+        self.child = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self.child.stdin is not None
+        self.child.stdin.close()
+        self.output = {self.child.stdout: b"", self.child.stderr: b""}
+        self.exit = os.pidfd_open(self.child.pid)
+        self.open = {self.exit: None, **{pipe.fileno(): pipe for pipe in self.output if pipe is not None}}
+
+    def attend(self, number: int) -> bool:
+        """Take what is there; True where that was the last, and the number is to be forgotten."""
+        pipe = self.open[number]
+        if pipe is not None and (data := os.read(number, SIZE)):
+            self.output[pipe] += data
+            return False
+        del self.open[number]
+        return True
+
+    def told(self) -> bytes:
+        """Return the answer, and let go of all."""
+        os.close(self.exit)
+        out, error = self.output.values()
+        with self.child:
+            return TOLD.pack(self.number, self.child.wait(), len(out), len(error)) + out + error
+
+
+def run_many(line: Line, words: list[str]) -> None:
+    """Run the command again and again, as many at once as are asked for."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    epoll, running, asked = select.epoll(), dict[int, Running](), bytearray()
+    epoll.register(line.end, select.EPOLLIN)
+    if line.has_some:
+        asked += line.take()
+    while True:
+        while len(asked) >= ASKED.size:
+            command = Running(*ASKED.unpack_from(asked), words)
+            del asked[: ASKED.size]
+            for number in command.open:
+                running[number] = command
+                epoll.register(number, select.EPOLLIN)
+        told = []
+        for number, _ in epoll.poll():
+            if number == line.end.fileno():
+                data = line.take()
+                if not data:
+                    return
+                asked += data
+                continue
+            command = running[number]
+            if command.attend(number):
+                del running[number]
+                epoll.unregister(number)
+                if not command.open:
+                    told.append(command.told())
+        if told:
+            line.put(memoryview(b"".join(told)))
+
+
+def reach(kind: str, port: int) -> Line:
     context = None
     if kind == "tls":
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    line = Line(socket.create_connection((HERE, port)), context, server=False)
-    _join(line, 0, 1, until_line_ends=True)
+    return Line(socket.create_connection((HERE, port)), context, server=False)
+
+
+def ask(line: Line, count: int, depth: int) -> None:
+    """Have so many commands run, so many of them at once."""
+    line.put(memoryview(b"".join(map(ASKED.pack, range(min(depth, count))))))
+    begun, over, came = min(depth, count), 0, bytearray()
+    while over < count:
+        came += line.take()
+        asked = b""
+        while len(came) >= TOLD.size:
+            _, status, out, error = TOLD.unpack_from(came)
+            if len(came) < TOLD.size + out + error:
+                break
+            assert status == 0
+            del came[: TOLD.size + out + error]
+            over += 1
+            if begun < count:
+                asked += ASKED.pack(begun)
+                begun += 1
+        if asked:
+            line.put(memoryview(asked))
 
 
 if __name__ == "__main__":
     bytes(FREED)
-    if sys.argv[1] == "serve":
-        serve(sys.argv[2], sys.argv[3:])
+    if sys.argv[1] == "call":
+        _join(reach(sys.argv[2], int(sys.argv[3])), 0, 1, until_line_ends=True)
     else:
-        call(sys.argv[2], int(sys.argv[3]))
+        serve(sys.argv[2], sys.argv[3:], run_one if sys.argv[1] == "serve" else run_many)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.cold import by_master
+from bench.field import BARE
 from bench.figures import Row, Target
 from bench.loads import Load
 from bench.turns import Contest, Run
@@ -40,6 +41,8 @@ def _commands(field: Field, rounds: int, depth: int, work: str, least: float) ->
         f"commands, {work}", "/s", Target(least=least, of=LOCAL), Target(least=1, of="asyncssh")
     )
     contest.enter("rexec", of(400, lambda: Load("rexec-async", depth, field.rexec_server()[1], home)))
+    contest.enter("rexec, blocking", of(200, lambda: Load("rexec", depth, field.rexec_server()[1], home)))
+    contest.enter(BARE, of(400, lambda: Load("bare", depth, field.bare(["/bin/true"], often=True)[-1])))
     contest.enter(LOCAL, of(400, lambda: Load("local", 1)))
     contest.enter(
         "asyncssh", of(300, lambda: Load("asyncssh", depth, str(field.asyncssh()[1]), str(field.folder)))

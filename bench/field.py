@@ -219,11 +219,14 @@ class Field:
         wait_for(port)
         return f"OPENSSL:{HERE}:{port},verify=0" if tls else f"TCP:{HERE}:{port}"
 
-    def bare(self, words: list[str], *, tls: bool = True) -> list[str]:
-        """Start the least that Python can do with these words; return what calls it."""
+    def bare(self, words: list[str], *, tls: bool = True, often: bool = False) -> list[str]:
+        """Start the least that Python can do with these words, once or `often`; return what calls it."""
         program = str(Path(__file__).with_name("bare.py"))
         certificate = str(self.certificate()) if tls else "-"
-        server = self.start([sys.executable, program, "serve", certificate, *words], stdout=subprocess.PIPE)
+        server = self.start(
+            [sys.executable, program, "start" if often else "serve", certificate, *words],
+            stdout=subprocess.PIPE,
+        )
         assert server.stdout is not None
         port = server.stdout.readline().decode().strip()
         return [sys.executable, "-I", program, "call", "tls" if tls else "clear", port]

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from bench.bare import ask, reach
 from bench.turns import Absent
 
 Once = Callable[[], Awaitable[object]]
@@ -83,6 +84,15 @@ def rexec(depth: int, address: str, home: str) -> None:
 
     with api.connect(address, home=home) as host:
         in_turn(lambda: host.run(["true"], check=True), depth)
+
+
+def bare(depth: int, port: str) -> None:
+    """Have commands run by the least that Python can do."""
+    line = reach("tls", int(port))
+    for text in sys.stdin:
+        begun = time.perf_counter()
+        ask(line, int(text), depth)
+        print(time.perf_counter() - begun, flush=True)
 
 
 # --- in an event loop -----------------------------------------------------------------------------
@@ -186,7 +196,7 @@ async def asyncssh_hold(depth: int, port: str, folder: str) -> None:
     await asyncssh_open(depth, port, folder, holds=True)
 
 
-BLOCKING = {"local": local, "program": program, "rexec": rexec}
+BLOCKING = {"bare": bare, "local": local, "program": program, "rexec": rexec}
 ASYNC = {
     "rexec-async": rexec_async,
     "rexec-open": rexec_open,
