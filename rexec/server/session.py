@@ -140,7 +140,8 @@ class Session:
         return self.connection.session.room(channel, stream)
 
     def send(self, frame: f.Frame, channel: int = 0, *, hurry: bool = True) -> None:
-        self._outbox.put(self.connection.send(frame, channel), hurry=hurry)
+        """Send a frame; where only one command runs, a client that is awake is worth more than company."""
+        self._outbox.put(self.connection.send(frame, channel), hurry=hurry or len(self._commands) == 1)
 
     def send_data(self, channel: int, stream: Stream, view: memoryview) -> None:
         if data := self.connection.send_data(channel, stream, view):
