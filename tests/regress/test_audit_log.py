@@ -293,7 +293,7 @@ def test_a_server_that_was_killed_leaves_a_log_that_goes_on(make_host: Callable[
     host = make_host().start()
     with host.popen("sh", "-c", "while :; do echo x; done", stdout=subprocess.DEVNULL):
         host.wait_for("rexec-server: allow")
-        for pid in host.pids():
+        for pid in reversed(host.pids()):  # the runner first: without a listener it ends its log in order
             os.kill(pid, signal.SIGKILL)
         host.stop(signal.SIGKILL)
     wait_until(lambda: not is_locked(host), "nobody has the log")
