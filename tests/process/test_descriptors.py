@@ -6,7 +6,7 @@ import os
 import resource
 import subprocess
 
-from rexec.process.descriptors import AsGiven
+from rexec.process.descriptors import AsGiven, close_all_but
 from tests.process.alone import alone
 
 SOFT = 64
@@ -14,6 +14,7 @@ SOFT = 64
 
 def limited() -> AsGiven:
     """Raise the limit of a process that was given little."""
+    close_all_but(3, ())  # however many the tests before have open
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (SOFT, hard))
     made = AsGiven()
