@@ -104,7 +104,7 @@ lines: $(DEV)  ## move files and run commands, ROUNDS (5) of each kind, over bad
 	@$(BIN)/python -m tests.system.lines --rounds $(ROUNDS) --keepalive 0.5
 	@$(BIN)/python -m tests.system.lines --rounds $(ROUNDS)
 
-bench: $(BENCH)  ## measure rexec and its peers side by side (8 minutes, root)
+bench: $(BENCH)  ## measure rexec and its peers side by side (9 minutes, root)
 	@$(BIN)/python -m bench.packages
 	@$(BIN)/python -m bench
 
