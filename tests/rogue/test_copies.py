@@ -19,7 +19,7 @@ from tests.copying.test_attacks import NAMES, TOP, WHOLE, end, file
 from tests.regress.conftest import BIN
 from tests.rogue import wire
 from tests.rogue.client import PATIENCE
-from tests.rogue.server import Conversation, RogueServer, on, whole
+from tests.rogue.server import Conversation, RogueServer, Script, on, whole
 
 
 def copied(
@@ -171,23 +171,40 @@ def test_a_line_that_breaks_in_the_middle_of_a_file(tmp_path: Path) -> None:
     assert os.listdir(here) == []
 
 
-def test_an_answer_to_the_question_what_is_there_that_is_none(tmp_path: Path) -> None:
-    """The client asks only whether to copy into a directory; whatever is said, the server judges the path."""
-
-    def script(conversation: Conversation) -> None:
-        conversation.serve(whole(b"directory\x1b[2J" * 1000))
-        conversation.rest()
-
+def asked_of(tmp_path: Path, script: Script) -> tuple[int, bytes]:
+    """Copy to a server that plays this script; give the exit code and stderr."""
     (tmp_path / "a").write_text("x")
-    with (
-        RogueServer(tmp_path, script) as server,
-        subprocess.Popen(
+    with RogueServer(tmp_path, script) as server:
+        done = subprocess.run(
             [str(BIN / "rexec-cp"), "-P", str(server.port), "a", "127.0.0.1:/srv/asked"],
-            stderr=subprocess.PIPE,
+            capture_output=True,
             env={"PATH": os.environ["PATH"], "REXEC_HOME": str(server.home)},
             cwd=tmp_path,
-        ) as copying,
-    ):
-        while not server.conversations or b"@put" not in server.conversations[0].heard[200:]:
-            assert copying.poll() is None
-        copying.kill()
+            timeout=PATIENCE,
+            check=False,
+        )
+    return done.returncode, done.stderr
+
+
+def test_an_answer_to_the_question_what_is_there_that_is_none(tmp_path: Path) -> None:
+    """The client asks only whether to copy into a directory; whatever is said, the server judges the path."""
+    answer = b"directory\x1b[2J" * 1000
+    asked: list[bytes] = []
+
+    def script(conversation: Conversation) -> None:
+        conversation.serve(on(1, (wire.STDOUT, answer), (wire.EXIT, wire.exit_(stdout=len(answer)))))
+        asked.append(conversation.hear(wire.EXEC))
+        conversation.send(wire.frame(wire.GOODBYE, wire.goodbye()))
+
+    code, said = asked_of(tmp_path, script)
+    assert b"@put" in asked[0]
+    assert b"/srv/asked\0" in asked[0]
+    assert (code, said.count(b"\n"), b"\x1b" in said) == (255, 1, False)
+
+
+def test_a_question_is_not_started(tmp_path: Path) -> None:
+    def script(conversation: Conversation) -> None:
+        conversation.serve(whole(b"directory"))
+        conversation.rest()
+
+    assert asked_of(tmp_path, script) == (255, b"rexec-cp: protocol error: Started in state answering\n")
