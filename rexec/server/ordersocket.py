@@ -136,6 +136,12 @@ class OrderSocket:
         self._received += data
         yield from self._messages()
 
+    @property
+    def has_more(self) -> bool:
+        """Whether a message is here that was not taken, of which the socket knows nothing any more."""
+        came = self._received
+        return len(came) >= _HEADER.size and len(came) >= _HEADER.size + _HEADER.unpack_from(came)[0]
+
     def wait(self) -> Message:
         """Wait for one message; raises `ConnectionLost`."""
         while True:

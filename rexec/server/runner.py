@@ -125,11 +125,11 @@ class Runner:
                     break  # the rest is had when there is room again
 
     def _watch(self) -> None:
-        """Look for orders, or for room for what waits to be sent."""
+        """Look for orders, or for room for what waits to be sent; with room, what is here is had at once."""
         self._link.flush()
         waiting = self._link.waiting
         events = selectors.EVENT_READ if waiting <= REPORTS_MAX else 0
-        events |= selectors.EVENT_WRITE if waiting else 0
+        events |= selectors.EVENT_WRITE if waiting or self._link.has_more else 0
         if self._jobs.listening and events != self._watched:
             self._selector.modify(self._link, events)
             self._watched = events

@@ -208,8 +208,11 @@ def test_who_stops_in_the_middle_gets_the_rest_later(pair: tuple[OrderSocket, Or
     left, right = pair
     for number in range(3):
         left.send(orders.Leave(number))
+    assert not right.has_more
     assert next(right.receive()) == orders.Leave(0)
+    assert right.has_more
     assert list(right.receive()) == [orders.Leave(1), orders.Leave(2)]  # nothing new came in between
+    assert not right.has_more
 
 
 def test_the_runner_takes_no_descriptors() -> None:

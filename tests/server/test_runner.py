@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import selectors
+import socket
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from rexec.server import runner
+from rexec.limits import REPORTS_MAX
+from rexec.server import orders, runner
+from rexec.server.ordersocket import OrderSocket
 from rexec.server.runner import Runner
 from tests.process.test_child import permit_of
 
@@ -37,3 +41,36 @@ def test_reports_that_wait_for_others_do_not_wait_for_a_disk(
     permit = permit_of(rule, *words)
     Runner._allow(cast(Any, self), cast(Any, None), cast(Any, seat), permit)
     assert seen == [*steps, "not there"]
+
+
+def test_orders_that_came_are_had_as_soon_as_there_is_room_for_reports() -> None:
+    """One long answer is more than may wait; the socket knows nothing of the orders behind it."""
+    ours, theirs = socket.socketpair()
+    link, listener = OrderSocket(ours), OrderSocket(theirs)
+    obeyed: list[int] = []
+
+    def obey(order: Any) -> None:
+        obeyed.append(order.question)
+        link.send(orders.Answer(order.question, True, bytes(2 * REPORTS_MAX)))
+
+    self: Any = SimpleNamespace(
+        _link=link,
+        _obey=obey,
+        _jobs=SimpleNamespace(listening=True),
+        _watched=selectors.EVENT_READ,
+        _selector=SimpleNamespace(modify=lambda link, events: None),
+    )
+    self._take_orders = lambda: Runner._take_orders(self)
+    with ours, theirs:
+        for number in range(3):
+            listener.send(orders.Ask(1, number, "list", (), False, None, ()))
+        events = selectors.EVENT_READ
+        for count in (1, 2, 3):
+            Runner._attend(self, events)
+            assert obeyed == list(range(count))
+            while link.waiting:
+                link.flush()
+                list(listener.receive())
+            Runner._watch(self)
+            assert bool(self._watched & selectors.EVENT_WRITE) == (count < 3)
+            events = selectors.EVENT_WRITE
