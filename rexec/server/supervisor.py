@@ -191,7 +191,7 @@ class Supervisor:
     def _end(self, job: Job, cause: Cause) -> None:
         if job.cause is not None:
             return
-        if not job.over:
+        if not job.over or cause is Cause.OUTPUT_LIMIT:  # what it wrote is cut off, however it ended
             job.cause = cause
         job.child.signal(signal.SIGTERM)
         job.child.signal(signal.SIGCONT)  # a stopped process takes no TERM

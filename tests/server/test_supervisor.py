@@ -190,6 +190,21 @@ def test_a_timeout_ends_the_group(stage: Stage) -> None:
     assert stage.link.ended().cause is Cause.TIMEOUT
 
 
+def test_too_much_output_is_the_end_of_one_that_had_ended_by_itself_too(stage: Stage) -> None:
+    """cli.md: "Output that did not arrive whole is never a success": it was in the pipe when it exited."""
+    for number, cause, told in (
+        (1, Cause.OUTPUT_LIMIT, Cause.OUTPUT_LIMIT),
+        (2, Cause.LOST, Cause.EXITED),  # whole all the same
+    ):
+        stage.begin("exit 3")
+        stage.run(until=Over)
+        stage.jobs.end(number, cause)
+        stage.jobs.drained(Drained(number, 9, 0))
+        stage.run(until=Ended)
+        assert (stage.link.ended().cause, stage.link.ended().status) == (told, 3)
+        stage.link.sent.clear()
+
+
 def test_who_ignores_term_or_is_stopped_is_killed(stage: Stage) -> None:
     """security.md, Processes: "a child that ignores TERM or stops itself"."""
     child = stage.begin("trap '' TERM; echo; kill -STOP $$; while :; do sleep 1; done")
