@@ -126,7 +126,11 @@ class Command:
             self._record(descriptors.pop(), report.recording, terminal=report.terminal)
         stdin = -1
         if report.terminal:
-            stdin = os.dup(descriptors[0])
+            try:
+                stdin = os.dup(descriptors[0])
+            except OSError:
+                self._starved(descriptors)
+                return
         elif report.stdin:
             stdin = descriptors.pop(0)
         self._outputs = dict(zip((Stream.STDOUT, Stream.STDERR), descriptors, strict=False))
@@ -159,6 +163,7 @@ class Command:
         for descriptor in descriptors:
             os.close(descriptor)
         self._message = "the server has too many files open"
+        self._is_cut_off = True  # also of one that has ended by itself meanwhile
         self.leave(Cause.LOST)
         self._settle()
 

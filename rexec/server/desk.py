@@ -130,7 +130,11 @@ class Desk:
     def _read(self) -> None:
         try:
             for message in self._link.receive():
-                self._route(message)
+                try:
+                    self._route(message)
+                except Exception as error:  # of one command: the reports behind it are none the worse for it
+                    told = {"message": "a report could not be taken", "exception": error}
+                    self._loop.call_exception_handler(told)
         except ConnectionLost:
             self._loop.remove_reader(self._link.fileno())
             self._lost()

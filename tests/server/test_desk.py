@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from rexec.protocol import frames as f
 from rexec.server import orders
 from rexec.server.desk import Desk
 from rexec.server.ordersocket import OrderSocket
@@ -53,5 +54,35 @@ def test_what_was_gathered_and_does_not_go_goes_when_there_is_room() -> None:
             received += runner.receive()
             await asyncio.sleep(0)
         assert [message.values()[0] for message in received] == list(range(count))
+
+    at_a_desk(test)
+
+
+class Flawed:
+    """A patron that cannot be told how its command ended, or can be."""
+
+    def __init__(self, *, is_flawed: bool) -> None:
+        self.is_flawed = is_flawed
+        self.told = asyncio.Event()
+
+    def ended(self, report: orders.Ended) -> None:
+        if self.is_flawed:
+            raise KeyError("a flaw")
+        self.told.set()
+
+
+def test_a_report_that_cannot_be_taken_holds_up_none_behind_it() -> None:
+    async def test(desk: Desk, runner: OrderSocket) -> None:
+        problems: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, about: problems.append(about["exception"]))
+        start = orders.Start(1, 1, f.Form.ARGV, (), (), None, None, False, None, "")
+        flawed, sound = Flawed(is_flawed=True), Flawed(is_flawed=False)
+        for number, patron in enumerate((flawed, sound), 1):
+            desk.start(start.replace(child=number), patron)  # type: ignore[arg-type]
+            runner.send(orders.Ended(number, f.Cause.EXITED, 0, "", 0, 0, 0, 0), hurry=False)
+        runner.flush()
+        await sound.told.wait()
+        assert [type(problem) for problem in problems] == [KeyError]
+        assert desk.running == 0
 
     at_a_desk(test)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import errno
+import os
+from typing import Any, NoReturn
+
+import pytest
 
 from rexec.limits import NONCE, SESSION_ID
 from rexec.protocol import frames as f
@@ -57,6 +61,9 @@ class Everything:
     abort = close
 
     def left(self, session: Session) -> None:
+        pass
+
+    def look_again(self) -> None:
         pass
 
 
@@ -124,5 +131,38 @@ def test_a_client_that_is_away_leaves_no_half_of_a_frame_behind() -> None:
         assert made.is_parked
         assert made.place is None
         made.leave("the test is over")
+
+    asyncio.run(main())
+
+
+def no_more(*_: object) -> NoReturn:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["no second descriptor", "one too few"])
+def test_a_child_whose_streams_cannot_be_taken_is_lost_however_it_ended(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    """security.md: "a result is whole or an error"; its output is neither where nobody could read it."""
+
+    async def main() -> None:
+        around = Everything()
+        made, client = talk(around)
+        command = made._commands[1]
+        reading, writing = os.pipe()
+        monkeypatch.setattr(os, "dup", no_more)
+        command.begun(orders.Begun(7, "cmds.txt:1", True, terminal, 1000, None, None, None), [reading])
+        monkeypatch.undo()
+        assert around.orders[-2:] == [orders.End(7, f.Cause.LOST), orders.Drained(7, 0, 0)]
+        with pytest.raises(BrokenPipeError):  # nobody reads: what we were given is closed
+            os.write(writing, b"x")
+        os.close(writing)
+        command.ended(orders.Ended(7, f.Cause.EXITED, 0, "", 0, 0, 0, 0))
+        await asyncio.sleep(0)  # what leaves, leaves when the loop comes round
+        client.receive_data(around.written)
+        event = client.next_event()
+        assert event is not None
+        assert isinstance(event[1], f.Exit)
+        assert (event[1].cause, event[1].message) == (f.Cause.LOST, "the server has too many files open")
 
     asyncio.run(main())
