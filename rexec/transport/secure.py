@@ -101,8 +101,8 @@ class TlsLayer:
         if data:
             try:
                 self._object.write(data)
-            except _ssl.SSLEOFError:
-                pass  # the peer is gone, as who reads hears
+            except _ssl.SSLError:
+                pass  # the peer is gone, or what it sent was broken, as who reads hears
         found: bytes = self._outgoing.read()
         return found
 

@@ -163,3 +163,17 @@ def test_a_broken_record_without_anything_before_it_is_refused() -> None:
     for _ in range(2):
         with pytest.raises(RemoteProtocolError, match="tls: "):
             drain(server)
+
+
+def test_who_answers_what_came_before_a_broken_record_hears_of_that_by_reading() -> None:
+    client, server = pair()
+    answer, record = server.write(b"answer"), bytearray(client.write(b"x"))
+    record[-1] ^= 1
+    server.feed(memoryview(record))
+    with pytest.raises(RemoteProtocolError, match="bad record mac"):
+        drain(server)
+    client.feed(memoryview(answer + server.write(b"more")))  # in place of which an alert goes out
+    assert drain(client) == b"answer"
+    client.write(b"more")
+    with pytest.raises(RemoteProtocolError, match="bad record mac"):
+        drain(client)
