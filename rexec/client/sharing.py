@@ -66,13 +66,19 @@ class Line:
 
     def hear(self) -> tuple[list[bytes], list[int]]:
         """Return the fields of the next message, none at the end, and descriptors that came along."""
-        data, control, _, _ = self.socket.recvmsg(MESSAGE_MAX, 64 * _INT, MSG_CMSG_CLOEXEC)
+        try:
+            data, control, _, _ = self._next()
+        except ConnectionResetError:  # told first, and once: it left a word of ours unread
+            data, control, _, _ = self._next()
         rights = b"".join(part for level, kind, part in control if (level, kind) == (SOL_SOCKET, SCM_RIGHTS))
         numbers = [
             int.from_bytes(rights[at : at + _INT], sys.byteorder)
             for at in range(0, len(rights) - _INT + 1, _INT)
         ]
         return _fields(data), numbers
+
+    def _next(self) -> tuple[bytes, list[tuple[int, int, bytes]], int, object]:
+        return self.socket.recvmsg(MESSAGE_MAX, 64 * _INT, MSG_CMSG_CLOEXEC)
 
     def peer_uid(self) -> int:
         """Return the user at the other end (unix(7), SO_PEERCRED)."""

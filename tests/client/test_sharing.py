@@ -1,0 +1,16 @@
+"""The words between a master and its guests."""
+
+from __future__ import annotations
+
+from rexec.client.sharing import pair
+
+
+def test_what_a_master_said_last_is_heard_though_it_left_a_word_unread() -> None:
+    """As where a terminal changes its size, or Ctrl-C comes, while a command ends."""
+    guest, master = pair()
+    master.say(b"taken")
+    master.say(b"result", b"ok", b"0")
+    guest.say(b"resize", b"80", b"24")
+    master.close()
+    assert [guest.hear()[0] for _ in range(3)] == [[b"taken"], [b"result", b"ok", b"0"], []]
+    guest.close()
