@@ -88,12 +88,12 @@ class Approach:
             self._fail(error)
             return
         try:
-            if family == _socket.AF_UNIX:  # one with a full queue does not say when it has room
-                plain.settimeout(self._timeout)
+            if family == _socket.AF_UNIX:
+                _join(plain, name, self._timeout)
             else:
                 plain.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
                 plain.setblocking(False)
-            plain.connect(name)
+                plain.connect(name)
         except BlockingIOError:
             pass  # on its way
         except OSError as error:
@@ -108,6 +108,22 @@ class Approach:
             self._begin()
         else:
             self._error = no_connection(self._address, error)
+
+
+def _join(plain: _socket.socket, path: object, timeout: float | None) -> None:
+    """Connect to a Unix socket: one with a full queue says by no poll when it has room (unix(7)).
+
+    The call itself waits, for as long as it may (socket(7), SO_SNDTIMEO); what came by then is `EAGAIN`.
+    """
+    if timeout is not None:
+        from struct import pack
+
+        whole = pack("ll", int(timeout), max(1, int(timeout % 1 * 1_000_000)))  # 0 would be for ever
+        plain.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, whole)
+    try:
+        plain.connect(path)  # type: ignore[arg-type]
+    except BlockingIOError:
+        raise TimeoutError from None
 
 
 def _places_of(address: Address) -> list[Place]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rexec.transport.link import Owner
     from rexec.transport.passage import Via
 
+_PAUSE = 0.02  # seconds between tries of a socket whose queue is full, which no poll tells of
 _BUFFERS: WeakKeyDictionary[asyncio.AbstractEventLoop, Buffers] = WeakKeyDictionary()
 
 
@@ -59,8 +60,10 @@ async def _connect(address: Address) -> socket.socket:
             plain = socket.socket(family, socket.SOCK_STREAM)
             plain.setblocking(False)
             try:
-                await loop.sock_connect(plain, name)
-                if family != socket.AF_UNIX:
+                if family == socket.AF_UNIX:
+                    await _join(plain, name)
+                else:
+                    await loop.sock_connect(plain, name)
                     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio sees no protocol
                 return plain
             except OSError as error:
@@ -74,6 +77,17 @@ async def _connect(address: Address) -> socket.socket:
     except UnicodeError:
         raise ConnectError("not a host name") from None
     raise problem
+
+
+async def _join(plain: socket.socket, path: object) -> None:
+    """Connect to a Unix socket; the loop takes one whose queue is full for connected."""
+    while True:
+        try:
+            plain.connect(path)  # type: ignore[arg-type]
+        except BlockingIOError:
+            await asyncio.sleep(_PAUSE)
+        else:
+            return
 
 
 async def _places(address: Address) -> list[tuple[int, str | tuple[object, ...]]]:

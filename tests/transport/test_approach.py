@@ -102,6 +102,18 @@ def test_a_socket_of_this_machine_is_reached_by_its_path(tmp_path: Path) -> None
         arrive(Approach(Address("", 0, path), PATIENCE), tls=False).close()
 
 
+def test_a_socket_whose_queue_is_full_is_waited_for(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as first:
+        listening.bind(path)
+        listening.listen(0)
+        first.connect(path)
+        with pytest.raises(ConnectError, match="timed out"):
+            arrive(Approach(Address("", 0, path), 0.01), tls=False)
+        listening.accept()[0].close()
+        arrive(Approach(Address("", 0, path), PATIENCE), tls=False).close()
+
+
 @pytest.mark.parametrize("host", ["a..b", ".a", f"{'a' * 64}.b", f"a.{'b' * 64}", "é" * 64])
 def test_what_no_host_can_be_called_is_said(host: str) -> None:
     with pytest.raises(ConnectError, match="not a host name"):
