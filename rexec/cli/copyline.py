@@ -55,7 +55,7 @@ def _port(text: str) -> int:
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**40):
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) < 2**40):
         raise UsageError(f"{text!a} is not a number of Kbit/s")
     return int(text)
 

@@ -91,7 +91,7 @@ class Option:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise UsageError(f"{text!a} is not a number")
     return int(text)
 

@@ -10,6 +10,7 @@ from rexec.limits import (
     KEEPALIVE_IDLE,
     KEEPALIVE_TIMEOUT,
     RESUME_SILENCE,
+    TIMEOUT_MAX,
 )
 from rexec.transport.address import parse_address, parse_port
 
@@ -124,12 +125,12 @@ def resolve(text: str, wishes: Wishes, config: Config) -> Target:
     target.tls = not (wishes.no_tls or _first("no_tls", tables))
     target.accept_new = wishes.accept_new or bool(config.client.get("accept_new"))
     timeout = wishes.timeout if wishes.timeout is not None else _first("timeout", tables)
-    target.timeout = None if timeout is None else seconds(str(timeout))
+    target.timeout = None if timeout is None else _patience(timeout)
     wait = (
         wishes.connect_timeout if wishes.connect_timeout is not None else config.client.get("connect_timeout")
     )
     if wait is not None:
-        target.connect_timeout = seconds(str(wait))
+        target.connect_timeout = _patience(wait)
     _set_times(target, wishes, config.client)
     _check_clear(target)
     return target
@@ -138,7 +139,7 @@ def resolve(text: str, wishes: Wishes, config: Config) -> Target:
 def _set_times(target: Target, wishes: Wishes, table: dict[str, Any]) -> None:
     """Set how a connection is kept, and for how long it is taken up again."""
     if (keepalive := table.get("keepalive")) is not None:
-        target.keepalive = seconds(str(keepalive))
+        target.keepalive = _patience(keepalive)
         target.silence = 2 * target.keepalive
     wait = wishes.resume_for if wishes.resume_for is not None else table.get("resume_for")
     if wait is not None:
@@ -206,6 +207,11 @@ def _texts(value: Any) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
+def _patience(value: object) -> float:
+    """Return the seconds of a duration, as many as any clock has. Raises `UsageError`."""
+    return min(seconds(str(value)), TIMEOUT_MAX)
+
+
 def seconds_or_no(text: str) -> float:
     """Return the seconds that a duration means, 0 for `no`. Raises `UsageError`."""
     return 0.0 if text == "no" else seconds(text)
@@ -218,7 +224,7 @@ def seconds(text: str) -> float:
             number = text.removesuffix(suffix) if suffix else text
             if number.isascii() and number.replace(".", "", 1).isdigit():
                 value = float(number) * factor
-                if value > 0:
+                if 0 < value < float("inf"):
                     return value
             break
     raise UsageError(f"{text!a} is not a duration such as 30s, 10m or 1h")

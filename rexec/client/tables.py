@@ -64,6 +64,8 @@ _SERVER: dict[str, tuple[type, ...]] = {
     "penalty_exempt": (str, list),
 }
 
+_WHOLE_MOST = 2**63  # as TOML has it; of one with thousands of digits Python makes no text
+
 
 def parse_config(text: str, name: str) -> Config:
     """Return a checked configuration; errors name file and line."""
@@ -88,8 +90,10 @@ def _read_all(text: str, name: str) -> dict[str, Any]:
 
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # of TOML, or of a number with thousands of digits
         raise ConfigError(f"{name}:{_placed(str(error), text)}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}:{_placed('too many lists in lists', text)}") from None
 
 
 def _checked(
@@ -105,6 +109,8 @@ def _checked(
             raise ConfigError(f"{where}: {key} is of another type")
         if isinstance(value, bool) and bool not in wanted:
             raise ConfigError(f"{where}: {key} is of another type")
+        if isinstance(value, int) and abs(value) > _WHOLE_MOST:
+            raise ConfigError(f"{where}: {key} is too large a number")
     return content
 
 

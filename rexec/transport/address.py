@@ -5,6 +5,8 @@ from __future__ import annotations
 from rexec.errors import UsageError
 from rexec.limits import DEFAULT_PORT
 
+_DIGITS = 20  # that a number may have here: Python itself refuses those of thousands
+
 
 class Address:
     """Where to listen or to connect: a host and port, or the path of a Unix socket."""
@@ -54,7 +56,7 @@ def parse_address(text: str, *, port: int = DEFAULT_PORT) -> Address:
 
 def parse_port(text: str) -> int:
     """Return a port number, 0 to 65535."""
-    if not (text.isascii() and text.isdigit()) or int(text) > 65_535:
+    if not (text.isascii() and text.isdigit() and len(text) < _DIGITS) or int(text) > 65_535:
         raise UsageError(f"{text!a} is not a port")
     return int(text)
 

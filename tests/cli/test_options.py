@@ -78,7 +78,7 @@ def test_an_option_sets_its_field_and_of_two_the_first_counts(
         ["-p", "-1"], ["--port="], ["--json=1"], ["--no-tls=no"], ["--timeout", "0"], ["--timeout", "-1s"],
         ["--timeout", "1w"], ["--timeout", "nan"], ["--timeout", "1e3"], ["--timeout", "\u0661s"],
         ["--status-fd", "-1"], ["--status-fd", "\u0663"], ["-nz"], ["-\x1b[2J"], ["--\udcff"], ["-e"],
-        ["-nptcp"],
+        ["-nptcp"], ["-p", "9" * 5000], ["--status-fd", "3000000000"], ["--timeout", "9" * 400],
     ],
 )  # fmt: skip
 def test_what_is_no_option_is_one_line_and_exit_2(arguments: list[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from rexec.client.config import Target, Wishes, load_config, resolve, seconds
 from rexec.client.tables import parse_config
 from rexec.errors import ConfigError, UsageError
+from rexec.limits import TIMEOUT_MAX
 
 
 def target(text: str, toml: str = "", **wished: object) -> Target:
@@ -129,6 +130,22 @@ def test_a_duration_is_a_number_and_a_unit(text: str) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         seconds(text)
+
+
+@pytest.mark.parametrize("key", ["timeout", "connect_timeout", "keepalive"])
+def test_no_duration_is_longer_than_a_clock_has(key: str) -> None:
+    assert getattr(target("web1", f"[client]\n{key} = {10**17}\n"), key) == TIMEOUT_MAX
+
+
+@pytest.mark.parametrize(
+    "value",
+    [str(10**19), "9" * 5000, f"0x{'f' * 5000}", "[" * 5000],
+    ids=["20 digits", "digits", "hex", "lists"],
+)
+def test_what_python_cannot_read_is_one_line_with_its_place(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"^config\.toml:2") as refused:
+        target("web1", f"[client]\ntimeout = {value}")
+    assert "\n" not in str(refused.value)
 
 
 def test_a_file_that_is_not_there_is_empty_unless_it_was_named(tmp_path: Path) -> None:

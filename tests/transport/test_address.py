@@ -32,6 +32,7 @@ def test_an_address_is_a_host_and_a_port(text: str) -> None:
         "web1:", "web1:x", "web1:65536", "web1:-1", "web1:+5", "web1: 5", "web1:\u0661", "[::1", "[]", "[]:5",
         "[::1]5", "-oProxyCommand=id", "a b", "a\tb", "a\x7f", "a\nb:5", "a\x85b", "a\u202eb", "a\udcff",
         "unix:", "unix:/" + "x" * 107, "unix:/a\0b", "unix:/a\nb", "unix:/\udcff", "",
+        "web1:" + "9" * 5000,
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(text: str) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+_DIGITS = 15  # of a time, at most
+
 
 class Settings:
     """One row a setting, named as in ssh_config(5) where it has a name there. The first to set one counts."""
@@ -112,7 +114,7 @@ def seconds_of(text: str) -> float:
             digits += char
             continue
         factor = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}.get(char.lower())
-        if factor is None or not digits:
+        if factor is None or not digits or len(digits) > _DIGITS:
             break
         total, digits = total + int(digits) * factor, ""
     else:

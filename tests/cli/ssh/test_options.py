@@ -138,6 +138,7 @@ def test_every_spelling_is_understood_and_of_two_the_first_counts(
         (["-oPort=x"], "not a port"),
         (["-oBatchMode=maybe"], "not one of"),
         (["-oConnectTimeout=soon"], "not a time"),
+        (["-oConnectTimeout=" + "9" * 5000], "not a time"),
         (["-oServerAliveCountMax=-1"], "not a number"),
         (['-oUser="a'], "quote"),
         (["-oSetEnv=A"], "NAME=VALUE"),
