@@ -58,6 +58,7 @@ def test_nobody_brings_code_in_by_the_environment(tmp_path: Path) -> None:
     for name in ("rexec/__init__.py", "sitecustomize.py", "os.py"):
         (tmp_path / name).write_text("raise SystemExit('from elsewhere')\n")
     environ = {"PYTHONPATH": str(tmp_path), "PYTHONHOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    environ |= {"PYTHONEXECUTABLE": f"{tmp_path}/bin/python", "__PYVENV_LAUNCHER__": f"{tmp_path}/bin/python"}
     assert run(BIN / "rexec", env=environ) == VERSION  # type: ignore[arg-type]
 
 
@@ -67,6 +68,7 @@ def test_a_link_leads_to_it(tmp_path: Path) -> None:
     (tmp_path / "r").symlink_to("rexec")
     assert run(tmp_path / "r") == VERSION
     assert run("r", cwd=tmp_path, executable=tmp_path / "r") == VERSION
+    assert run(tmp_path / "r", env={"PATH": str(tmp_path)}) == VERSION  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("slash", ["", "/"])

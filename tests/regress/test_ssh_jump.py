@@ -82,9 +82,12 @@ def test_a_command_through_another_host(gate: Host, inner: Host) -> None:
     assert ssh(inner, "sh -c 'exit 9'", options=("-oProxyJump=" + jump(gate),)).returncode == 9
 
 
-def test_through_two(gate: Host, inner: Host) -> None:
+def test_through_two(gate: Host, inner: Host, tmp_path: Path) -> None:
+    """security.md, Environment and inheritance: "PYTHONPATH" brings no code into the ways either."""
+    (tmp_path / "sitecustomize.py").write_text("raise SystemExit('from elsewhere')\n")
     options = ("-J", f"{jump(gate)},{jump(gate)}")
-    assert ssh(inner, "echo", "far", options=options).stdout == b"far\n"
+    done = ssh(inner, "echo", "far", options=options, env={"PYTHONPATH": str(tmp_path)})
+    assert (done.stdout, done.stderr) == (b"far\n", b"")
 
 
 def test_a_file_may_say_so(gate: Host, inner: Host, tmp_path: Path) -> None:

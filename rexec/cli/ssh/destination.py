@@ -117,7 +117,7 @@ def _jump(settings: Settings, target: Target, jump: str) -> Via:
     host, port = _host_and_port(place)
     if not host or host.startswith("-"):
         raise UsageError(f"-J {jump!a} names no host")
-    words = [sys.executable, "-P", "-c", OURSELVES]
+    words = [sys.executable, "-I" if sys.flags.isolated else "-P", "-c", OURSELVES]
     words += ["-q"] if settings.quiet else ["-v"] * settings.verbose
     words += ["-F", settings.config_file] if settings.config_file is not None else []
     words += ["-o", "BatchMode=yes"] if settings.batch else []
