@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from rexec.errors import RexecError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
@@ -30,6 +32,14 @@ def begin() -> None:
     if sys.flags.no_site:  # bin/rexec
         sys.meta_path.append(Elsewhere)
     open_streams()
+
+
+def lacking(error: OSError | ImportError | MemoryError) -> RexecError:
+    """Return what this machine has no more of, such as memory, descriptors or a library, as one line."""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        return RexecError(f"{place}{(error.strerror or str(error) or 'cannot go on').lower()}")
+    return RexecError("out of memory" if isinstance(error, MemoryError) else f"cannot be loaded: {error}")
 
 
 def open_streams() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from rexec.cli import begin
+from rexec.cli import begin, lacking
 from rexec.cli.copyline import USAGE, parse
 from rexec.cli.output import report, say, show
 from rexec.errors import RexecError
@@ -43,6 +43,8 @@ def main() -> NoReturn:
 
         die_by(end.number if isinstance(end, _Signalled) else signal.SIGPIPE)
         code = 255
+    except (OSError, ImportError, MemoryError) as error:
+        code = report(PROGRAM, lacking(error))
     os._exit(code)
 
 

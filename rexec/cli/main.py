@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from rexec.cli import begin
+from rexec.cli import begin, lacking
 from rexec.cli.options import USAGE, parse
 from rexec.errors import RexecError, UsageError
 
@@ -34,6 +34,10 @@ def main() -> NoReturn:
         from rexec.cli.output import report
 
         code = report(PROGRAM, error)
+    except (OSError, ImportError, MemoryError) as error:
+        from rexec.cli.output import report
+
+        code = report(PROGRAM, lacking(error))
     except KeyboardInterrupt:
         import signal
 

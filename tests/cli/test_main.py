@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from rexec import __version__
+from rexec.cli import copy, main, ssh
 from rexec.cli.options import USAGE
 
 CLIENT = str(Path(sys.executable).parent / "rexec")
@@ -86,3 +89,35 @@ def test_closed_standard_streams_are_no_reason_for_a_traceback(
     )
     assert done.returncode == 0
     assert b"Traceback" not in done.stderr
+
+
+LACKING = [
+    (MemoryError(), "out of memory"),
+    (OSError(24, "Too many open files"), "too many open files"),
+    (OSError(24, "Too many open files", "/lib/x.py"), "/lib/x.py: too many open files"),
+    (ImportError("libssl.so.3: failed to map"), "cannot be loaded: libssl.so.3: failed to map"),
+]
+
+
+@pytest.mark.parametrize("program", [main, ssh, copy], ids=["rexec", "rexec-ssh", "rexec-cp"])
+@pytest.mark.parametrize(("error", "said"), LACKING)
+def test_what_this_machine_lacks_is_one_line(
+    program: ModuleType,
+    error: Exception,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(_: object) -> int:
+        raise error
+
+    def leave(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr(program, "run", run)
+    monkeypatch.setattr(program.os, "_exit", leave)
+    monkeypatch.setattr(gc, "disable", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["rexec", "web1", "ls"])
+    with pytest.raises(SystemExit, match="255"):
+        program.main()
+    assert capsys.readouterr() == ("", f"{program.PROGRAM}: {said}\n")

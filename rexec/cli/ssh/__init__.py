@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from rexec.cli import begin
+from rexec.cli import begin, lacking
 from rexec.cli.ssh.options import USAGE, parse
 from rexec.errors import RexecError, UsageError
 
@@ -47,6 +47,10 @@ def main(*, carries: bool = False) -> NoReturn:
 
             report(PROGRAM, error)
         code = FAILED
+    except (OSError, ImportError, MemoryError) as error:
+        from rexec.cli.output import report
+
+        code = report(PROGRAM, lacking(error))
     except KeyboardInterrupt:
         import signal
 
