@@ -136,6 +136,12 @@ class Guest:
             fields, _ = self._line.hear()
         except OSError:
             fields = []
+        try:
+            return self._obeyed(fields)
+        except ValueError:  # no word of ours, of a master of another version maybe
+            return End("lost", 255, "the master says what is not understood"), True
+
+    def _obeyed(self, fields: list[bytes]) -> tuple[End | None, bool]:
         match fields:
             case [b"taken"]:
                 self._taken = True

@@ -37,6 +37,7 @@ else:
 GREETING = b"rexec-control/1"
 MESSAGE_MAX = 128 * 1024  # bytes: what a packet takes with the default buffers, and a shell line is shorter
 _INT = 4  # bytes of a descriptor in a control message, and of each field of struct ucred
+_SIZE = len(str(MESSAGE_MAX))  # digits of a field's, at most
 _PATIENCE = 5.0  # seconds until a master that says nothing is passed by
 
 
@@ -93,7 +94,7 @@ def _fields(data: bytes) -> list[bytes]:
     fields = []
     while data:
         size, _, data = data.partition(b":")
-        if not size.isdigit() or int(size) > len(data):
+        if not (size.isdigit() and len(size) <= _SIZE) or int(size) > len(data):
             return []  # the same as an end: nobody of ours speaks so
         fields.append(data[: int(size)])
         data = data[int(size) :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -89,6 +90,19 @@ def test_a_guests_own_configuration_counts(shared: Sharing) -> None:
     done = shared.guest("echo", "x")
     assert (done.returncode, done.stdout) == (255, b"")
     assert b"config.toml:2: unknown key" in done.stderr
+
+
+def test_an_order_to_a_master_that_goes_away_was_not_obeyed(sharing: Sharing) -> None:
+    listener = Listener(str(sharing.path))
+    words = ssh_words(sharing.host, options=("-S", str(sharing.path), "-O", "exit"))
+    with subprocess.Popen(words, env=sharing.host.environment(), stderr=subprocess.PIPE) as client:
+        select.select([listener], [], [], PATIENCE)
+        line = listener.accept()
+        assert line is not None
+        line.close()
+        listener.close()
+        _, err = client.communicate(timeout=PATIENCE)
+    assert (client.returncode, err) == (255, f"rexec-ssh: no master: {sharing.path}: it went away\n".encode())
 
 
 def test_what_is_no_host_is_none_for_a_master_either(shared: Sharing) -> None:

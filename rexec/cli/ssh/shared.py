@@ -51,14 +51,18 @@ def order(settings: Settings, path: str | None) -> int:
         line = reach(path)
     except Unreachable as error:
         raise UsageError(f"no master: {error}") from None
-    line.say(word)
-    fields, _ = line.hear()
-    said = {"exit": "exit request sent", "stop": "stop listening request sent"}
-    text = (
-        f"master running (pid={fields[1].decode()})"
-        if len(fields) > 1
-        else said.get(settings.control or "", "")
-    )
+    try:
+        line.say(word)
+        fields, _ = line.hear()
+    except OSError:
+        fields = []
+    match fields:
+        case [b"pid", pid]:
+            text = f"master running (pid={pid.decode('ascii', 'replace')})"
+        case [b"done"]:
+            text = "exit request sent" if settings.control == "exit" else "stop listening request sent"
+        case _:
+            raise UsageError(f"no master: {path}: it went away")
     if not settings.quiet:
         from rexec.cli.output import say
 
