@@ -287,8 +287,14 @@ def environ() -> Mapping[str, str]:
 
 
 def encoded(text: str) -> bytes:
-    """Return the bytes that a word of the command line, or a variable, was made of."""
-    return text.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+    """Return the bytes that a word of the command line, or a variable, was made of.
+
+    A word of a file may have letters that our locale has none for. Raises `ConfigError`.
+    """
+    try:
+        return text.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{text!a}: not in the locale's {error.encoding}", hint="LC_ALL=C.UTF-8") from None
 
 
 def beneath(folder: str, name: str) -> str:
@@ -302,4 +308,7 @@ def expanded(path: str) -> str:
         return path
     from posixpath import expanduser
 
-    return expanduser(path)
+    try:
+        return expanduser(path)
+    except UnicodeEncodeError:  # no user has a name that the locale cannot write
+        return path

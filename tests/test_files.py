@@ -384,3 +384,11 @@ def test_a_stamp_changes_with_the_file(here):
 
 def test_an_error_without_words_is_one_line_too():
     assert str(files.refused("x", OSError("Odd"))) == "x: odd"
+
+
+def test_letters_that_the_locale_lacks_are_one_line():
+    assert files.encoded("a\udcff\u20ac") == b"a\xff\xe2\x82\xac"
+    with pytest.raises(ConfigError, match="not in the locale") as refused:
+        files.encoded("a\ud800")
+    assert str(refused.value).isprintable()
+    assert files.expanded("~\ud800/x") == "~\ud800/x"

@@ -29,7 +29,10 @@ def show(text: str) -> int:
     """Print what was asked for; return 0. Whoever closed stdout or its pipe did not want it."""
     try:
         if sys.stdout is not None:
-            sys.stdout.write(text)
+            try:
+                sys.stdout.write(text)
+            except UnicodeEncodeError as error:  # a locale that lacks a letter
+                sys.stdout.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
             sys.stdout.flush()
     except BrokenPipeError:
         pass

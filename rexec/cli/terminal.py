@@ -8,6 +8,7 @@ import termios
 
 from rexec.cli.guardian import Guardian
 from rexec.client.streams import FdSink, FdSource, Source
+from rexec.errors import UsageError
 from rexec.process.modes import encode_modes
 from rexec.protocol.frames import Pty, Resize
 
@@ -27,8 +28,13 @@ HELP = (
 
 
 def request(descriptor: int | None, environ: Mapping[str, str]) -> Pty:
-    """Return what to ask the server for: a terminal like ours, or a plain one where we have none."""
+    """Return what to ask the server for: a terminal like ours, or a plain one where we have none.
+
+    Raises `UsageError`.
+    """
     term = environ.get("TERM", "dumb" if descriptor is None else "xterm")
+    if not term.isascii():
+        raise UsageError(f"TERM {term!a} is no type of a terminal")
     if descriptor is None:
         return Pty(term, 80, 24)
     columns, rows = os.get_terminal_size(descriptor)

@@ -96,6 +96,10 @@ class Approach:
                 plain.connect(name)
         except BlockingIOError:
             pass  # on its way
+        except UnicodeError:  # of a path, in letters that the locale does not have
+            plain.close()
+            self._error = ConnectError("not a path in this locale")
+            return
         except OSError as error:
             plain.close()
             self._fail(error)

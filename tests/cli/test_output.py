@@ -1,13 +1,14 @@
 """What rexec prints of itself."""
 
 import sys
+from io import BytesIO, TextIOWrapper
 
 import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rexec.cli.output import report, run_click, say
+from rexec.cli.output import report, run_click, say, show
 from rexec.errors import ConfigError, RexecError
 from rexec.text import neutral
 
@@ -107,3 +108,10 @@ def test_a_locale_that_lacks_a_letter_is_no_error(monkeypatch, tmp_path):
         assert run_click(run, "prog", []) == 0
         monkeypatch.undo()
     assert (tmp_path / "out").read_text("latin-1") == "ä \\u6f22\n"
+
+
+def test_a_letter_that_the_locale_lacks_is_shown_by_its_number(monkeypatch):
+    stdout = TextIOWrapper(BytesIO(), "latin-1")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert show("\xe9 \u20ac\n") == 0
+    assert stdout.buffer.getvalue() == b"\xe9 \\u20ac\n"

@@ -18,6 +18,7 @@ from rexec.cli.terminal import (
     new_size,
     request,
 )
+from rexec.errors import UsageError
 from rexec.process.modes import decode_modes
 from rexec.process.pty import set_size
 
@@ -75,6 +76,8 @@ def test_without_a_terminal_of_ours_the_request_is_a_plain_one() -> None:
     pty = request(None, {})
     assert (pty.term, pty.columns, pty.rows, pty.modes) == ("dumb", 80, 24, b"")
     assert request(None, {"TERM": "vt100"}).term == "vt100"
+    with pytest.raises(UsageError, match="is no type of a terminal"):
+        request(None, {"TERM": "xterm\udcff"})
 
 
 def test_a_source_reads_what_is_typed_and_shows_the_help(terminal: tuple[int, int]) -> None:

@@ -114,6 +114,11 @@ def test_a_socket_whose_queue_is_full_is_waited_for(tmp_path: Path) -> None:
         arrive(Approach(Address("", 0, path), PATIENCE), tls=False).close()
 
 
+def test_a_path_that_the_locale_cannot_write_is_none() -> None:
+    with pytest.raises(ConnectError, match="not a path in this locale"):
+        arrive(Approach(Address("", 0, "/\ud800"), PATIENCE), tls=False)
+
+
 @pytest.mark.parametrize("host", ["a..b", ".a", f"{'a' * 64}.b", f"a.{'b' * 64}", "é" * 64])
 def test_what_no_host_can_be_called_is_said(host: str) -> None:
     with pytest.raises(ConnectError, match="not a host name"):
