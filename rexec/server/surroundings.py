@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from rexec.server.notices import INTERVAL, WHO, Notices, take_notices
@@ -53,6 +54,17 @@ def take(environ: MutableMapping[str, str], log: Log) -> Surroundings:
         inherited.pop(WHO)
         inherited.pop(INTERVAL, None)
     given = take_given(environ)
+    if given is not None and given.heard >= 0:
+        _keep_name()
     notices = take_notices(environ, log)
     ours, keepers = socket.socketpair()
     return Surroundings(given, notices, Line(ours), Succession(keepers, inherited))
+
+
+def _keep_name() -> None:
+    """Have ps(1) and pkill(1) call a successor as they call a server that was started by its script."""
+    try:
+        with open("/proc/self/comm", "wb", buffering=0) as own:
+            own.write(os.path.basename(os.fsencode(sys.argv[0])))
+    except OSError:
+        pass  # it serves under another name

@@ -52,6 +52,8 @@ def test_the_old_one_goes_when_its_commands_have_ended(make_host: Callable[..., 
         assert client.stdout.readline() == b"ready\n"
         host.allow_list.write_text("uname\n")
         new = hand_over(host, host.pid)
+        names = {Path(f"/proc/{pid}/comm").read_text() for pid in (host.pid, new, only_child_of(new))}
+        assert names == {"rexec-server\n"}  # run-a-server.md: "three processes of one name"
         assert host.count("rexec-server: listening on ") == 4
         for address in addresses:
             assert host.run("uname", address=address).returncode == 0
