@@ -182,7 +182,7 @@ def parse_public_line(text: str) -> tuple[PublicKey, str]:
         raise Malformed("it is more than one line")
     words = line.split(None, 2)
     if len(words) < 2:
-        raise Malformed("it is not a public key: a type and base64 are wanted")
+        raise Malformed("not a public key: a type and base64 are wanted")
     return parse_key_words(words[0], words[1]), words[2] if len(words) > 2 else ""
 
 
@@ -205,7 +205,7 @@ def from_spki(info: bytes) -> PublicKey:
     algorithm = parts.content(der.SEQUENCE)
     key = PublicKey.from_blob(_blob_of(algorithm, parts.octets()))
     if key.spki() != info:  # whatever else could differ: one key, one spelling
-        raise Malformed("it is not a public key in DER")
+        raise Malformed("not a public key in DER")
     return key
 
 

@@ -30,7 +30,7 @@ _INTERRUPTED = 130  # 128 + SIGINT
 _HOST_KEY = "host_ed25519.pub"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
 @click.option(
     "--home", metavar="DIR", help="Where the server's keys stand, instead of $REXEC_HOME or ~/.rexec."
 )
@@ -113,9 +113,11 @@ def _signers(keys: tuple[str, ...], path: str | None) -> frozenset[str] | None:
 
 def _fingerprint(path: str) -> str:
     try:
-        return parse_public_line(files.read_any(path, KEY_FILE_MAX).decode())[0].fingerprint()
+        return parse_public_line(files.read_any(path, KEY_FILE_MAX).decode("utf-8", "replace"))[
+            0
+        ].fingerprint()
     except ValueError as error:
-        raise ConfigError(f"{path}: not a public key: {error}") from None
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def _head(text: str) -> Witness:

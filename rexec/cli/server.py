@@ -50,9 +50,9 @@ def authorize(context: click.Context, name: str, pubkey_file: str, groups: tuple
             hint=f"its public half is wanted: {pubkey_file}.pub, or what rexec-keygen -y prints",
         )
     try:
-        public, _ = parse_public_line(data.decode())
+        public, _ = parse_public_line(data.decode("utf-8", "replace"))
     except ValueError as error:
-        raise ConfigError(f"{pubkey_file}: not a public key: {error}") from None
+        raise ConfigError(f"{pubkey_file}: {error}") from None
     files.ensure_home(os.path.dirname(os.path.abspath(path)))
     line = authorized_line(public, name, groups)
     if files.stamp(path) is not None and line in files.read_trusted(path, KEY_LIST_MAX).splitlines():

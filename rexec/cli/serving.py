@@ -136,12 +136,12 @@ def settings_of(options: dict[str, Any], *, provision: bool = True) -> Settings:
         tls_key=chosen["tls_key"],
         no_tls=bool(chosen["no_tls"]),
         provision=provision and options["config"] is None,
-        drain=DRAIN if chosen["drain"] is None else seconds(str(chosen["drain"])),
-        grace=GRACE if chosen["grace"] is None else seconds(str(chosen["grace"])),
-        keepalive=KEEPALIVE_IDLE if chosen["keepalive"] is None else seconds(str(chosen["keepalive"])),
-        resume_for=_wait(chosen["resume_for"], RESUME_SILENCE),
-        resume_reset=_wait(chosen["resume_reset"], RESUME_RESET),
-        keep_jobs=JOBS_KEPT if chosen["keep_jobs"] is None else seconds(str(chosen["keep_jobs"])),
+        drain=_time(chosen, "drain", DRAIN),
+        grace=_time(chosen, "grace", GRACE),
+        keepalive=_time(chosen, "keepalive", KEEPALIVE_IDLE),
+        resume_for=_time(chosen, "resume_for", RESUME_SILENCE, seconds_or_no),
+        resume_reset=_time(chosen, "resume_reset", RESUME_RESET, seconds_or_no),
+        keep_jobs=_time(chosen, "keep_jobs", JOBS_KEPT),
         terse_denials=bool(chosen["terse_denials"]),
         audit=chosen["audit"] or AUDIT[0],
         audit_dir=chosen["audit_dir"] if options["audit_dir"] is None else options["audit_dir"],
@@ -165,8 +165,14 @@ def _crowds(options: dict[str, Any], config: dict[str, Any]) -> Crowds:
     return Crowds(**said)
 
 
-def _wait(chosen: object, default: float) -> float:
-    return default if chosen is None else seconds_or_no(str(chosen))
+def _time(chosen: dict[str, Any], name: str, default: float, read: Callable[[str], float] = seconds) -> float:
+    """Return the seconds of an option. Raises `UsageError`, which names it."""
+    if chosen[name] is None:
+        return default
+    try:
+        return read(str(chosen[name]))
+    except UsageError as error:
+        raise UsageError(f"--{name.replace('_', '-')}: {error}") from None
 
 
 def _size(text: str) -> int:

@@ -106,12 +106,18 @@ def _checked(
         wanted = known[key]
         is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
         if not isinstance(value, wanted) or (isinstance(value, list) and not is_list):
-            raise ConfigError(f"{where}: {key} is of another type")
+            raise ConfigError(f"{where}: {key} wants {_kinds(wanted)}")
         if isinstance(value, bool) and bool not in wanted:
-            raise ConfigError(f"{where}: {key} is of another type")
+            raise ConfigError(f"{where}: {key} wants {_kinds(wanted)}")
         if isinstance(value, int) and abs(value) > _WHOLE_MOST:
             raise ConfigError(f"{where}: {key} is too large a number")
     return content
+
+
+def _kinds(wanted: tuple[type, ...]) -> str:
+    """Say what a key may hold."""
+    names = {str: "a text in quotes", list: "a list of texts", bool: "true or false"}
+    return " or ".join(dict.fromkeys(names.get(kind, "a number") for kind in wanted))
 
 
 def _placed(message: str, text: str) -> str:

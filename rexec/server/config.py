@@ -73,6 +73,13 @@ def _network(text: str) -> str:
         raise UsageError(f"--penalty-exempt {text!a} is no network such as 10.0.0.0/8") from None
 
 
+def _address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except UsageError as error:
+        raise UsageError(f"--listen {text}: {error}") from None
+
+
 class Settings:
     """The settings of one server; paths are as given, None where nothing was said."""
 
@@ -129,7 +136,7 @@ class Settings:
     ) -> None:
         self.allow_list = allow_list
         self.home = home
-        self.listen = tuple(parse_address(text) for text in listen or (DEFAULT_LISTEN,))
+        self.listen = tuple(map(_address, listen or (DEFAULT_LISTEN,)))
         self.authorized_keys = authorized_keys
         self.host_key = host_key
         self.tls_cert = tls_cert

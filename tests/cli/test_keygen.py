@@ -241,7 +241,7 @@ def test_a_key_that_others_may_read_is_refused(here, run):
         (("-x",), "no such option"),
         (("word",), "unexpected extra argument"),
         (("-l", "-f", "missing"), "missing: no such file"),
-        (("-l", "-f", "text"), "text: it is not a public key"),
+        (("-l", "-f", "text"), "text: not a public key"),
         (("-y", "-f", "text"), "text: not a private key"),
         (("--home", ""), "names no directory"),
     ],

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rexec.cli import audit
 from rexec.cli.output import report, run_click, say, show
 from rexec.errors import ConfigError, RexecError
 from rexec.text import neutral
@@ -90,6 +91,11 @@ def test_every_error_is_one_line(capsys, raising, code, line):
 def test_a_wrong_command_line_is_exit_2(capsys):
     assert run_click(command(), "prog", ["--what"]) == 2
     assert capsys.readouterr().err.startswith("prog: no such option")
+
+
+def test_no_command_is_one_short_line(capsys):
+    assert run_click(audit.cli, "rexec-audit", []) == 2
+    assert capsys.readouterr().err == "rexec-audit: missing command\nrexec-audit: hint: rexec-audit --help\n"
 
 
 def test_help_is_exit_0(capsys):

@@ -59,6 +59,17 @@ def test_a_wrong_command_line_is_one_line_and_exit_2(
     refused(capfd, "--home", str(tmp_path / "home"), "--allow-list", allow_list, *options)
 
 
+@pytest.mark.parametrize("option", ["listen", "drain", "keepalive", "resume_for", "keep_jobs", "audit_size"])
+def test_a_value_that_is_none_names_its_option(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, allow_list: str, option: str
+) -> None:
+    """In `config.toml` too, where nothing else would lead to the place."""
+    config = tmp_path / "config.toml"
+    config.write_text(f'[server]\n{option} = "1:x"\n')
+    said = refused(capfd, "--config", str(config), "--allow-list", allow_list)
+    assert f"--{option.replace('_', '-')}" in said
+
+
 def test_a_key_is_authorised_for_a_name(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     key = generate("bob's words")
     public = tmp_path / "key.pub"
@@ -86,7 +97,9 @@ def test_what_is_no_key_or_no_name_is_not_authorised(
     for name in ("a b", "-x", 'a"b', "a\nb", "\x1b[2J", ""):
         refused(capfd, *home, "authorize", "--", name, str(public))
     public.write_bytes(b"\xff nonsense")
-    assert "not a public key" in refused(capfd, *home, "authorize", "alice", str(public))
+    assert "is not known" in refused(capfd, *home, "authorize", "alice", str(public))
+    public.write_bytes(b"nonsense")
+    assert ": not a public key: a type" in refused(capfd, *home, "authorize", "alice", str(public))
     public.write_bytes(serialize_private(generate(), None))
     assert "this is a private key" in refused(capfd, *home, "authorize", "alice", str(public))
     assert not (tmp_path / "home" / "authorized_keys").exists()
