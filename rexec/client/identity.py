@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rexec import files
 from rexec.auth.private import PassphraseNeeded, load_library, parse_private
+from rexec.errors import ConfigError
 from rexec.limits import PROOFS_MAX
 
 TYPE_CHECKING = False
@@ -56,7 +57,14 @@ def signers(
 
 def from_file(path: str, passphrase: Passphrase) -> Signer:
     """Return the key of a file; its passphrase is asked for where it has one."""
-    data = files.read_private(path)
+    try:
+        data = files.read_private(path)
+    except ConfigError as error:
+        if error.hint is None or not path.endswith(".pub"):
+            raise
+        raise ConfigError(  # to close it to others would lead nowhere
+            f"{path}: a public key proves nothing", hint=f"its private half does: {path.removesuffix('.pub')}"
+        ) from None
     try:
         key = parse_private(data, None, path)
     except PassphraseNeeded:

@@ -150,6 +150,9 @@ def test_a_lax_key_is_refused(tmp_path: Path) -> None:
     os.chmod(path, 0o644)
     with pytest.raises(ConfigError, match="others may read or write it"):
         from_file(path, no_passphrase)
+    os.rename(path, f"{path}.pub")  # to close this one would lead nowhere
+    with pytest.raises(ConfigError, match="a public key proves nothing"):
+        from_file(f"{path}.pub", no_passphrase)
 
 
 def test_a_passphrase_is_asked_for_where_there_is_one(tmp_path: Path) -> None:

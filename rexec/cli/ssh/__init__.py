@@ -131,8 +131,9 @@ def _refuse(settings: Settings, *, opens: bool) -> None:
     if settings.no_command and opens:
         return
     if settings.no_command or settings.background:
-        letter = "N" if settings.no_command else "f"
         raise UsageError(
-            f"-{letter} cannot be had: without a command there is nothing to do",
+            "-N cannot be had: without a command there is nothing to do"
+            if settings.no_command
+            else "-f cannot be had: a command stays with its client (rexec --detach leaves one behind)",
             hint="with -M and -S PATH, -N keeps a connection for others, and -f in the background",
         )

@@ -142,7 +142,7 @@ def _letters(settings: Settings, word: str, rest: list[str]) -> None:
             raise UsageError(f"-{letter} cannot be had: {REFUSED[letter]}")
         value, take = MAPPED.get(letter, ("", None))
         if take is None and letter not in IGNORED_WITH_VALUE:
-            raise UsageError(f"unknown option {'-' + letter!a}", hint=USAGE)
+            raise UsageError(f"unknown option {word if letter == '-' else '-' + letter!a}", hint=USAGE)
         given = ""
         if value or take is None:
             given, letters = letters or _next(letter, rest), ""

@@ -128,7 +128,7 @@ def test_every_spelling_is_understood_and_of_two_the_first_counts(
         (["-oLocalForward=1 h:2"], "LocalForward cannot be had"),
         (["-oTunnel=yes"], "Tunnel cannot be had"),
         (["-Z"], "unknown option"),
-        (["--help"], "unknown option"),
+        (["--help"], "unknown option '--help'"),
         (["-\x1b"], "unknown option"),
         (["-p"], "needs a value"),
         (["-p", "x"], "not a port"),
