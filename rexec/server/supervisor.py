@@ -191,8 +191,8 @@ class Supervisor:
     def _end(self, job: Job, cause: Cause) -> None:
         if job.cause is not None:
             return
-        if not job.over or cause is Cause.OUTPUT_LIMIT:  # what it wrote is cut off, however it ended
-            job.cause = cause
+        if not job.over or (cause is Cause.OUTPUT_LIMIT and job.drained is None):
+            job.cause = cause  # it may be over already: what it wrote was cut off all the same
         job.child.signal(signal.SIGTERM)
         job.child.signal(signal.SIGCONT)  # a stopped process takes no TERM
         self._warn(job)

@@ -13,6 +13,8 @@ sh ...
     output 64K truncate
 python3 ...
     output 64K kill
+seq ...
+    output 10 kill
 """
 SIZE = 64 * 1024
 KILLED = """\
@@ -99,3 +101,11 @@ def test_a_flood_of_one_who_ignores_term_is_ended(bounded: Host) -> None:
     )
     found = bounded.object("python3", "-c", script)
     assert (found["state"], found["stdout_bytes"]) == ("ended", SIZE)
+
+
+def test_who_has_ended_before_it_could_be_killed_has_not_done_well(bounded: Host) -> None:
+    """README.md: "Output that was cut is never taken for a success", however short the program runs."""
+    for _ in range(3):
+        found = bounded.object("seq", "100")
+        assert (found["state"], found["exit_code"], found["stdout_bytes"]) == ("ended", 255, 10)
+        assert found["error"] == "more than 10 bytes of output (cmds.txt:5)"
