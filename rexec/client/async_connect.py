@@ -74,7 +74,7 @@ class Door:
 
     def _failed(self, error: RexecError) -> ConnectError:
         why = str(error).removeprefix("tls: ")
-        hint = "the server may have been started with --no-tls" if "wrong version" in why else None
+        hint = "another service is there, or a server with --no-tls" if "wrong version" in why else None
         found = ConnectError(f"tls: {why}", hint=hint)
         found.is_lost = self._is_lost
         return found

@@ -252,7 +252,9 @@ def _shake(plain: socket.socket, tls: TlsLayer) -> None:
         _exchange(plain, tls)
     except RemoteProtocolError as error:
         plain.close()
-        hint = "the server may have been started with --no-tls" if "wrong version" in str(error) else None
+        hint = (
+            "another service is there, or a server with --no-tls" if "wrong version" in str(error) else None
+        )
         found = ConnectError(str(error), hint=hint)
         found.is_lost = tls.is_cut
         raise found from None
