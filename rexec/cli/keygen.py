@@ -34,7 +34,7 @@ _KINDS = {"ssh-ed25519": "ED25519", "ssh-rsa": "RSA"}  # as ssh-keygen names the
 @click.option("-t", "kind", type=click.Choice(["ed25519"]), help="The type of the new key.")
 @click.option("-l", "show", is_flag=True, help="Show the fingerprint.")
 @click.option("-y", "public", is_flag=True, help="Print the public key of a private one.")
-@click.option("--home", metavar="DIR", help="The directory of all state, otherwise ~/.rexec.")
+@click.option("--home", metavar="DIR", help="Where keys stand, instead of $REXEC_HOME or ~/.rexec.")
 def keygen(
     file: str | None,
     comment: str | None,

@@ -51,7 +51,10 @@ _COUNTS = {
 _OPTIONS = (
     click.option("--allow-list", metavar="FILE", help="What may be run, and by whom."),
     click.option(
-        "--listen", metavar="ADDR", multiple=True, help="127.0.0.1:5512 (default), [::1]:PORT, unix:/PATH."
+        "--listen",
+        metavar="ADDR",
+        multiple=True,
+        help="127.0.0.1:5512 (default), :PORT for everywhere, [::1]:PORT, unix:/PATH; may be given again.",
     ),
     click.option("--authorized-keys", metavar="FILE", help="Who may come in; OpenSSH's format."),
     click.option("--host-key", metavar="FILE", help="The server's own key."),
