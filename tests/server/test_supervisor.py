@@ -164,20 +164,6 @@ def test_an_exit_is_reported_once_its_output_is_drained(stage: Stage) -> None:
     assert len(stage.jobs) == 0
 
 
-@pytest.mark.parametrize(
-    ("why", "cause"), [(Cause.OUTPUT_LIMIT, Cause.OUTPUT_LIMIT), (Cause.LOST, Cause.EXITED)]
-)
-def test_an_end_that_comes_too_late_counts_where_output_was_cut_off(
-    stage: Stage, why: Cause, cause: Cause
-) -> None:
-    """allow-list.md: "`output SIZE kill`: the client has the first SIZE bytes and exits with 255"."""
-    stage.begin("exit 0")
-    stage.run(until=Over)
-    stage.jobs.end(1, why)
-    stage.jobs.drained(Drained(1, 10, 0))
-    assert stage.link.ended().cause is cause
-
-
 def test_output_that_is_drained_before_the_exit_waits_for_it(stage: Stage) -> None:
     child = stage.begin("exec >&- 2>&-; read x < /dev/null; sleep 100")
     stage.jobs.drained(Drained(1, 3, 4))
