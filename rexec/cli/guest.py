@@ -173,14 +173,30 @@ class Guest:
         return end
 
     def _drained(self, end: End) -> End:
-        """Write the rest of the output; what did not arrive whole is never a success."""
+        """Write what the master wrote before it said that all is over; what is not whole is no success."""
         for relay in self._relays:
             if not relay.is_output:
                 continue
-            relay.drain()
+            while (wanted := relay.wanted)[0] >= 0:
+                if self._awaited(*wanted):
+                    relay.move()
+                elif self.signals.gave_up:
+                    return End("lost", 255)
             if relay.error is not None and end.state == "ok":
                 return self._closed()
         return end
+
+    def _awaited(self, number: int, event: int) -> bool:
+        """Wait for a descriptor or a signal: a terminal may be stopped for ever; False where it was none."""
+        from select import POLLIN, poll
+
+        polled = poll()
+        polled.register(number, event)
+        polled.register(self.signals.descriptor, POLLIN)
+        patience = self.signals.patience()
+        ready = dict(polled.poll(None if patience is None else patience * 1000 + 1))
+        self.signals.forward(self._signal, self._resized)
+        return number in ready
 
     def _signal(self, name: str) -> None:
         try:

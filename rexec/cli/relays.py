@@ -62,13 +62,6 @@ class Relay:
         """Write some, and return how many."""
         return os.write(self._to, data[:_PIECE])
 
-    def drain(self) -> None:
-        """Move the rest of what the master wrote before it said that all is over."""
-        while self._from >= 0:
-            if self._data:
-                wait_writable(self._to)
-            self.move()
-
     def end(self) -> None:
         """Close what is ours of the pipe, and move nothing more."""
         for number in (self._from, self._to):
@@ -103,13 +96,6 @@ class ShownRelay(Relay):
     def write(self, data: bytes) -> int:
         self._attached.watch(data[:_PIECE])
         return super().write(data)
-
-
-def wait_writable(descriptor: int) -> None:
-    """Wait until a descriptor takes something."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLOUT)
-    poll.poll()
 
 
 def relay_of(descriptor: int, attached: Attached | None) -> Relay:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from tests.regress.conftest import BIN, PATIENCE, RULES, Host
+from tests.regress.conftest import BIN, PATIENCE, RULES, Client, Host
 
 SSH = str(BIN / "rexec-ssh")
 SHELL_RULES = (
@@ -42,6 +42,6 @@ def ssh_popen(
 ) -> subprocess.Popen[bytes]:
     """Start a client; its streams are pipes unless told otherwise."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+    return Client(  # type: ignore[call-overload, no-any-return]
         ssh_words(host, *words, options=options), env=host.environment(), **{**pipes, **more}
     )

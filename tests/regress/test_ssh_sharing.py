@@ -17,7 +17,7 @@ import pytest
 
 from rexec.client.door import Listener
 from rexec.client.sharing import Unreachable, reach
-from tests.regress.conftest import PATIENCE, Host, has_ended, wait_until
+from tests.regress.conftest import PATIENCE, Host, descriptors_of, has_ended, wait_until
 from tests.regress.ssh import SHELL_RULES, ssh, ssh_popen, ssh_words
 
 DATA = bytes(range(256)) * (12 * 1024)  # 3 MiB
@@ -186,6 +186,26 @@ def test_a_device_that_takes_nothing(shared: Sharing) -> None:
         done = shared.guest("seq", "100", stdout=full)
     assert done.returncode == 255
     assert done.stderr == b"rexec-ssh: 127.0.0.1: no space left on device\n"
+
+
+def test_a_terminal_that_was_stopped_keeps_nobody(shared: Sharing) -> None:
+    """cli.md: "a second INT within 2 s ends the client", also when the command is over by then."""
+    ours, theirs = os.openpty()
+    master = shared.pid()
+    before = descriptors_of(master)
+    ended = shared.host.count("end .*status=0")
+    with shared.guest_popen("seq 12000", stdout=theirs) as client:  # a pipe holds it, a terminal does not
+        shared.host.wait_for("end .*status=0", count=ended + 1)
+        wait_until(lambda: descriptors_of(master) <= before, "it is over for the master too")
+
+        def interrupt() -> bool:
+            client.send_signal(signal.SIGINT)
+            return client.poll() is not None
+
+        wait_until(interrupt, "the guest is gone")
+        assert client.returncode == -signal.SIGINT
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_many_at_once(shared: Sharing) -> None:
