@@ -25,6 +25,10 @@ def set_out(target: Target) -> None:
     from rexec.transport.approach import Approach
 
     target.approach = Approach(target.address, target.connect_timeout, target.via)
+    if target.approach.passage is not None:
+        from rexec.cli.signals import end_along
+
+        end_along(target.approach.passage)
     if target.tls:
         target.approach.hail()
 

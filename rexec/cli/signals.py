@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Callable
     from typing import Any
+
+    from rexec.transport.passage import Passage
 else:
     import _signal as signal  # without the enums that `signal` makes: they cost more than a guest does
     import posix as os
@@ -89,6 +91,20 @@ class Signals:
     def patience(self) -> float | None:
         """Return how many seconds the client may still wait, None for ever."""
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+
+def end_along(passage: Passage) -> None:
+    """Have a signal that ends us end the program that carries us too, until signals are caught."""
+
+    def end(number: int, _: object) -> None:
+        passage.close()
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt  # whoever asks for a passphrase has the terminal to give back
+        die_by(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 def die_by(number: int) -> None:

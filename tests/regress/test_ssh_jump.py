@@ -13,7 +13,7 @@ import pexpect
 import pytest
 
 from rexec.auth.private import generate
-from tests.regress.conftest import Host, wait_until
+from tests.regress.conftest import Host, has_ended, wait_until
 from tests.regress.ssh import SHELL_RULES, SSH, ssh, ssh_popen, ssh_words
 
 CARRY = """\
@@ -135,6 +135,22 @@ def test_a_way_that_leads_nowhere(inner: Host, option: str, said: bytes) -> None
     assert (done.returncode, done.stdout) == (255, b"")
     assert said in done.stderr
     assert done.stderr.startswith(b"rexec-ssh: ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_program_that_leads_nowhere_ends_with_its_client(
+    inner: Host, tmp_path: Path, number: signal.Signals
+) -> None:
+    """It has read the first byte: the client waits for an answer, and the program for nothing that ends."""
+    said = tmp_path / "pid"
+    command = f"ProxyCommand=sh -c 'head -c 1 >/dev/null; echo $$ >{said}; exec sleep 1000'"
+    with ssh_popen(inner, "true", options=("-o", command)) as client:
+        wait_until(
+            lambda: said.exists() and said.read_text().endswith("\n"), "the program has said who it is"
+        )
+        client.send_signal(number)
+        assert client.wait() == -number
+    assert has_ended(int(said.read_text()))
 
 
 def test_a_program_of_ones_own(gate: Host, inner: Host) -> None:
