@@ -10,6 +10,8 @@ between it may read keys and ask people, so that an event loop runs each step in
 
 from __future__ import annotations
 
+from itertools import chain
+
 from rexec.auth import publickey
 from rexec.auth.der import spki_of
 from rexec.auth.keys import PublicKey, from_spki
@@ -90,6 +92,7 @@ class Greeting:
         self.trying: Signer | None = None  # whose proof was sent
         self.resumed = False
         self.is_another = False  # after one whose connection was lost before the welcome
+        self.is_late = False  # a server had no patience with somebody who was asked: it took nothing
         self._ends = ends
         self._signers = signers
         self._terms = terms
@@ -109,20 +112,24 @@ class Greeting:
 
         A server may have read all that was sent: it hears the same name and the same key, and nothing twice.
         """
-        if self.trying is None:
-            found = Greeting(self.target, ends, self._signers, self._terms)
+        if self.trying is None or self.is_late:
+            signers = self._signers if self.trying is None else chain((self.trying,), self._signers)
+            found = Greeting(self.target, ends, signers, self._terms)
+            found.is_late = self.is_late
         else:
             terms = Terms(self._terms.ask, self._terms.say)
             found = Greeting(self.target, ends, (self.trying,), terms, self.connection.session)
         found.name = self.name
         found.server_key = self.server_key
-        found.trying = self.trying
-        found.is_another = self.trying is not None
+        found.trying = None if self.is_late else self.trying
+        found.is_another = found.trying is not None
         return found
 
     @property
     def is_worth_another(self) -> bool:
         """Whether a server that takes this up may know what it was asked, if it was."""
+        if self.is_late:
+            return True
         if not self.target.resume_for:
             return False
         return self.trying is None or self._hello is None or RESUME in self.connection.features
@@ -166,7 +173,7 @@ class Greeting:
             self.trying = signer
             yield waiting + proof + self._terms.first(self.connection)
             waiting = b""
-            verdict = yield from self._verdict()
+            verdict = yield from self._verdict(is_first=not (refused or self.is_late))
             if isinstance(verdict, f.Welcome):
                 self._check_host_proof(verdict, key)
                 self.signer = signer
@@ -209,8 +216,12 @@ class Greeting:
                 self._hello = frame
         return self._hello
 
-    def _verdict(self) -> Generator[bytes, None, f.Welcome | f.Refused]:
-        """Wait for what the server says to a proof."""
+    def _verdict(self, *, is_first: bool) -> Generator[bytes, None, f.Welcome | f.Refused]:
+        """Wait for what the server says to a proof.
+
+        Who compares a fingerprint or looks for a passphrase may take longer than a server waits: what they
+        said holds for another connection, once.
+        """
         while True:
             frame = yield from self._event()
             match frame:
@@ -219,6 +230,9 @@ class Greeting:
                 case f.Welcome() | f.Refused():
                     return frame
                 case f.Goodbye(reason=Farewell.DRAINING):
+                    raise ConnectionLost(f"the server said goodbye: {frame.message}")
+                case f.Goodbye(reason=Farewell.UNAUTHENTICATED) if is_first:  # these are not too many proofs
+                    self.is_late = True
                     raise ConnectionLost(f"the server said goodbye: {frame.message}")
                 case f.Goodbye():
                     raise AuthError(f"the server said goodbye: {frame.message}")

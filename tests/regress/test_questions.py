@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pexpect
@@ -95,6 +96,22 @@ def test_a_passphrase_is_asked_for(
     client.sendline(passphrase)
     client.expect_exact(says)
     assert code_of(client) == code
+
+
+@pytest.mark.parametrize("options", [(), ("--no-resume", "--no-tls")])
+def test_whoever_is_asked_may_take_longer_than_a_server_waits(
+    make_host: Callable[..., Host], options: tuple[str, ...]
+) -> None:
+    """cli.md: "first contact asks with a fingerprint", which a person compares with what the server said."""
+    host = make_host().start("--grace", "3s", *(option for option in options if option == "--no-tls"))
+    env = host.guest()
+    client = asked(host, env, *options)
+    client.expect_exact("? ")
+    host.wait_for("no proof in time")
+    client.sendline("yes")
+    client.expect_exact("done")
+    assert code_of(client) == 0
+    assert host.count("rexec-server: allow ") == 1
 
 
 def test_nobody_is_asked_in_a_pipe(host: Host, locked: dict[str, str]) -> None:
