@@ -103,6 +103,7 @@ JOB_LOOK = 1.0  # seconds between looks at commands that an earlier server has s
 JOB_VISITORS = 64  # that may attach to one command at once
 
 ORDERS_MAX = 16 * MIB  # bytes that wait for the runner before the server calls itself busy
+ANSWERS_MAX = 16 * MIB  # bytes of answers that one session may let wait before it is denied more of them
 REPORTS_MAX = MIB  # bytes that wait for the listener before the runner takes no more orders of it
 
 # --- copies ------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ class Command:
                 self._stop(frame.stream)
             case f.Credit():
                 self._resume(frame.stream)
-            case f.Signal():
+            case f.Signal() if not self.session.desk.is_clogged:  # else it could wait with a million others
                 self.session.desk.order(orders.Send(self.child, frame.name))
             case f.Resize():
                 self._intake.resize(frame)

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rexec.errors import LocalProtocolError, RemoteProtocolError
-from rexec.limits import ACK_DELAY, FIRST_WORD
+from rexec.limits import ACK_DELAY, ANSWERS_MAX, FIRST_WORD
 from rexec.protocol import frames as f
 from rexec.protocol.frames import Cause, Farewell, Stream
 from rexec.server import orders
@@ -122,6 +122,8 @@ class Session:
         self._flowing = yes
         for command in tuple(self._commands.values()):
             command.writable(yes)
+        for channel in tuple(self._answers) if yes else ():
+            self._answer(channel)
 
     def lost(self, error: Exception | None) -> None:
         link = self.link
@@ -158,10 +160,6 @@ class Session:
         if self._commands.get(command.channel) is command:
             del self._commands[command.channel]
         self._ids.over(command.number, self.connection.session.sent)
-        self._one_less()
-
-    def _one_less(self) -> None:
-        """Look whether this was the last that a server on its way out waited for."""
         self.listener.look_again()
 
     # --- frames -------------------------------------------------------------------------------
@@ -178,8 +176,6 @@ class Session:
                 self._query(channel, frame)
             case f.Ping():
                 self.send(f.Pong(frame.token))
-            case f.Pong():
-                pass  # that it came is all it says
             case f.Goodbye():
                 self.leave("goodbye", self._ids.all())
             case f.Credit() if channel in self._answers:
@@ -187,11 +183,11 @@ class Session:
             case f.Stop(stream=Stream.STDOUT) if channel in self._answers:
                 self._answers.pop(channel)
                 self.send(f.Exit(Cause.EXITED, truncated=True), channel)
-                self._one_less()
+                self.listener.look_again()
             case _ if command is not None:
                 command.frame(frame)
             case _:
-                pass
+                pass  # a Pong: that it came is all it says
 
     def _exec(self, channel: int, frame: f.Exec) -> None:
         is_known = self._ids.is_known(frame)
@@ -209,14 +205,18 @@ class Session:
         self._commands[channel] = command
         begun = is_known or bool(frame.stdout_from or frame.stderr_from)
         settled = self._ids.settled(self.connection.session.confirmed)
+        unknown = "give receipts for detached commands" if frame.detach and frame.receipt else ""
         order = orders.Start(
             self.number, command.child, frame.form, frame.words, frame.env, frame.cwd,
-            frame.timeout_ms, frame.stdin, frame.pty, _unknown(frame), frame.receipt,
+            frame.timeout_ms, frame.stdin, frame.pty, unknown, frame.receipt,
             frame.confirm, frame.offered, frame.id, begun, settled, frame.detach,
         )  # fmt: skip
         self.desk.start(order, command)
 
     def _query(self, channel: int, frame: f.Query) -> None:
+        if self.desk.is_clogged:
+            self.send(f.Denied("the server is busy"), channel)
+            return
         question = orders.Ask(
             self.number, self.desk.number(), frame.subject, frame.words, frame.pty, frame.cwd, frame.env
         )
@@ -229,17 +229,21 @@ class Session:
         self._asked.discard(channel)
         if self.gone:
             return
-        if report.known:
+        waiting = sum([len(body) for body, _ in self._answers.values()])
+        if report.known and waiting <= ANSWERS_MAX:
             self._answers[channel] = (memoryview(report.body), 0)
             self._answer(channel)
         else:
-            self.send(f.Denied(report.body.decode()), channel)
-            self._one_less()
+            why = "too many answers wait to be read" if report.known else report.body.decode()
+            self.send(f.Denied(why), channel)
+            self.listener.look_again()
 
     def _answer(self, channel: int) -> None:
-        """Send of an answer what the window takes; the Exit follows the last of it."""
+        """Send of an answer what window and link take; the Exit follows the last of it."""
         body, sent = self._answers[channel]
-        while sent < len(body) and (room := min(self.room(channel, Stream.STDOUT), 64 * 1024)):
+        while sent < len(body) and self.may_send():
+            if not (room := min(self.room(channel, Stream.STDOUT), 64 * 1024)):
+                break
             chunk = bytes(body[sent : sent + room])
             self.send(f.Stdout(chunk), channel)
             sent += len(chunk)
@@ -248,7 +252,7 @@ class Session:
             return
         del self._answers[channel]
         self.send(f.Exit(Cause.EXITED, stdout=sent), channel)
-        self._one_less()
+        self.listener.look_again()
 
     # --- without a link -----------------------------------------------------------------------
 
@@ -392,8 +396,3 @@ class Session:
         self._outbox.flush()
         self.link.close()
         self.listener.left(self)
-
-
-def _unknown(frame: f.Exec) -> str:
-    """Name what an Exec asks for that the runner is to deny."""
-    return "give receipts for detached commands" if frame.detach and frame.receipt else ""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import pytest
 
-from rexec.limits import NONCE, SESSION_ID
+from rexec.limits import ANSWERS_MAX, KIB, NONCE, SESSION_ID
 from rexec.protocol import frames as f
 from rexec.protocol.buffer import HEADER
 from rexec.protocol.connection import Connection
@@ -31,6 +32,7 @@ class Everything:
         self.closed = asyncio.Event()
         self.orders: list[orders.Message] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
+        self.answer: Callable[[orders.Message], None] = lambda report: None
         self.owner: object = None
         self.reset = self.silence = 0.0
         self.parking = Parking()
@@ -48,6 +50,10 @@ class Everything:
 
     def start(self, message: orders.Message, patron: object) -> None:
         self.orders.append(message)
+
+    def ask(self, message: orders.Message, then: Callable[[orders.Message], None]) -> None:
+        self.orders.append(message)
+        self.answer = then
 
     def event(self, event: str, **fields: Any) -> None:
         self.events.append((event, fields))
@@ -131,6 +137,59 @@ def test_a_client_that_is_away_leaves_no_half_of_a_frame_behind() -> None:
         assert made.is_parked
         assert made.place is None
         made.leave("the test is over")
+
+    asyncio.run(main())
+
+
+async def heard(around: Everything, client: Connection) -> list[f.Frame]:
+    """Return what the client was sent since the last look."""
+    await asyncio.sleep(0)  # what leaves, leaves when the loop comes round
+    client.receive_data(around.written)
+    around.written = b""
+    found = []
+    while (event := client.next_event()) is not None:
+        found.append(event[1])
+    return found
+
+
+def test_nothing_is_asked_of_a_runner_that_does_not_keep_up() -> None:
+    """protocol.md 6: "Nobody buffers without bound": a question may be as long as a command."""
+
+    async def main() -> None:
+        around = Everything()
+        made, client = talk(around)
+        around.is_clogged = True
+        before = list(around.orders)
+        made.received(memoryview(client.send(f.Query("list"), 2) + client.send(f.Signal("TERM"), 1)))
+        assert around.orders == before
+        assert await heard(around, client) == [f.Denied("the server is busy")]
+        around.is_clogged = False
+        made.received(memoryview(client.send(f.Query("list"), 2) + client.send(f.Signal("TERM"), 1)))
+        assert [type(order) for order in around.orders[len(before) :]] == [orders.Ask, orders.Send]
+
+    asyncio.run(main())
+
+
+def test_answers_wait_for_who_reads_them_and_no_more_than_a_few() -> None:
+    """protocol.md 6: "Nobody buffers without bound": a session may ask a thousand questions at once."""
+
+    async def main() -> None:
+        around = Everything()
+        made, client = talk(around)
+
+        def ask(channel: int, size: int) -> None:
+            made.received(memoryview(client.send(f.Query("list"), channel)))
+            around.answer(orders.Answer(7, True, bytes(size)))
+
+        made.writable(False)  # the client does not read
+        ask(2, 100 * KIB)
+        ask(3, ANSWERS_MAX)
+        ask(4, 1)
+        assert await heard(around, client) == [f.Denied("too many answers wait to be read")]
+        made.writable(True)
+        told = await heard(around, client)
+        assert sum(len(frame.data) for frame in told if isinstance(frame, f.Stdout)) == (100 + 256) * KIB
+        assert [frame.stdout for frame in told if isinstance(frame, f.Exit)] == [100 * KIB]
 
     asyncio.run(main())
 
