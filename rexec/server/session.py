@@ -130,6 +130,7 @@ class Session:
         self._sever(mapped(error), silence=is_silence(error))
         assert not isinstance(link, Nowhere)
         self.listener.link_gone(link)
+        self.link = Nowhere()
 
     # --- for the commands ---------------------------------------------------------------------
 
@@ -241,10 +242,8 @@ class Session:
     def _answer(self, channel: int) -> None:
         """Send of an answer what window and link take; the Exit follows the last of it."""
         body, sent = self._answers[channel]
-        while sent < len(body) and self.may_send():
-            if not (room := min(self.room(channel, Stream.STDOUT), 64 * 1024)):
-                break
-            chunk = bytes(body[sent : sent + room])
+        while sent < len(body) and self.may_send() and (room := self.room(channel, Stream.STDOUT)):
+            chunk = bytes(body[sent : sent + min(room, 64 * 1024)])
             self.send(f.Stdout(chunk), channel)
             sent += len(chunk)
         if sent < len(body):
@@ -393,6 +392,7 @@ class Session:
         self._answers.clear()
         settled = settled or self._ids.settled(self.connection.session.confirmed)
         self.desk.order(orders.Leave(self.number, settled))
+        self.connection.session.set_keep(False)  # nobody asks for it again
         self._outbox.flush()
         self.link.close()
         self.listener.left(self)

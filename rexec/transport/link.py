@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rexec.transport.secure import TlsLayer
 
 _NOWHERE = memoryview(bytearray())
+_AT_ONCE = 256 * KIB  # bytes that are encrypted at once: a data frame
 FLOOD = 4 * WRITE_HIGH_WATER  # bytes of answers a peer may leave unread before we read no more of it
 
 
@@ -77,7 +78,14 @@ class Link(asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None or transport.is_closing() or not data:
             return
-        self._put(transport, self.tls.write(data) if self.tls is not None else data)
+        if self.tls is None:
+            self._put(transport, data)
+        elif len(data) <= _AT_ONCE:
+            self._put(transport, self.tls.write(data))
+        else:  # what a session kept for its client: TLS would hold as much memory ever after
+            for start in range(0, len(data), _AT_ONCE):
+                if not transport.is_closing():
+                    self._put(transport, self.tls.write(data[start : start + _AT_ONCE]))
 
     def close(self) -> None:
         """Send what is queued, then end."""
@@ -157,6 +165,7 @@ class Link(asyncio.BufferedProtocol):
         if self._patience is not None:
             self._patience.cancel()
         self._owner.lost(exc)
+        self.owner = Nobody()  # nothing of it outlives this by being part of a ring
 
     @property
     def _owner(self) -> Owner:

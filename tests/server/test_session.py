@@ -72,6 +72,8 @@ class Everything:
     def look_again(self) -> None:
         pass
 
+    link_gone = left
+
 
 def talk(around: Everything, name: Name | None = None) -> tuple[Session, Connection]:
     """Return a session whose client was welcomed and has started a command."""
@@ -137,6 +139,24 @@ def test_a_client_that_is_away_leaves_no_half_of_a_frame_behind() -> None:
         assert made.is_parked
         assert made.place is None
         made.leave("the test is over")
+
+    asyncio.run(main())
+
+
+def test_a_session_that_is_over_keeps_nothing() -> None:
+    """Somebody may still know it, and a ring waits for the collector."""
+
+    async def main() -> None:
+        around = Everything()
+        made, _ = talk(around)
+        made.connection.session.set_keep(True)
+        command = made._commands[1]
+        command.begun(orders.Begun(7, "cmds.txt:1", False, False, 1000, None, None, None), [])
+        made.connection.session.retain(b"a frame")
+        made.lost(None)
+        assert made.gone
+        assert made.connection.session.kept == 0
+        assert made.link is not around
 
     asyncio.run(main())
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import weakref
 from collections.abc import Coroutine
 
 from rexec.errors import RemoteProtocolError
+from rexec.limits import KIB, MIB
 from rexec.transport.link import FLOOD, Buffers, Link, mapped
 from rexec.transport.secure import TlsLayer
 from tests.transport.pairs import client_layer, server_layer
@@ -51,6 +54,23 @@ class Owner:
         while word not in self.told:
             self.news.clear()
             await self.news.wait()
+
+
+class Sized(TlsLayer):
+    """TLS that notes how much it is given at once, and sends nothing."""
+
+    has_more = has_answer = False  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def handshake(self) -> bool:
+        return False
+
+    def write(self, data: bytes | memoryview) -> bytes:
+        if data:
+            self.sizes.append(len(data))
+        return b""
 
 
 class Silent(TlsLayer):
@@ -235,6 +255,43 @@ def test_a_link_that_is_closed_does_not_wait_for_its_peer_for_ever() -> None:
         assert owner.link._patience is not None
         owner.link._patience._run()  # its time has come
         await owner.hears("lost")
+        peer.close()
+
+    run(test())
+
+
+def test_what_is_lost_leaves_no_ring_behind() -> None:
+    """A ring waits for the collector, and a lost connection may have megabytes in its TLS."""
+
+    async def test() -> None:
+        owner, peer = await linked()
+        link = weakref.ref(owner.link)
+        gc.disable()
+        try:
+            owner.link.abort()
+            await owner.hears("lost")
+            await asyncio.sleep(0)  # the loop lets go of it too
+            del owner
+            assert link() is None
+        finally:
+            gc.enable()
+        peer.close()
+
+    run(test())
+
+
+def test_much_at_once_is_encrypted_in_pieces() -> None:
+    """OpenSSL keeps as much memory as it ever needed at once, as long as the connection lives."""
+
+    async def test() -> None:
+        tls = Sized()
+        owner, peer = await linked(tls)
+        for size in (1, 256 * KIB, 4 * MIB + 1):
+            owner.link.write(bytes(size))
+        assert tls.sizes == [1, *[256 * KIB] * 17, 1]
+        owner.link.abort()
+        await owner.hears("lost")
+        owner.link.write(b"late")
         peer.close()
 
     run(test())
