@@ -116,8 +116,12 @@ class OrderSocket:
     def receive(self) -> Iterator[Message]:
         """Yield the messages that are here; raises `ConnectionLost` at the end of the other process.
 
-        Who stops in the middle gets the rest the next time.
+        Who stops in the middle gets the rest the next time, and nothing else: what is not wanted yet stays
+        where its sender counts it.
         """
+        if self.has_more:
+            yield from self._messages()
+            return
         try:
             data, ancillary, flags, _ = self.socket.recvmsg(256 * KIB, self._ancillary, _RECEIVE)
         except BlockingIOError:

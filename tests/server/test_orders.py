@@ -211,8 +211,10 @@ def test_who_stops_in_the_middle_gets_the_rest_later(pair: tuple[OrderSocket, Or
     assert not right.has_more
     assert next(right.receive()) == orders.Leave(0)
     assert right.has_more
-    assert list(right.receive()) == [orders.Leave(1), orders.Leave(2)]  # nothing new came in between
+    left.send(orders.Leave(3))
+    assert list(right.receive()) == [orders.Leave(1), orders.Leave(2)]
     assert not right.has_more
+    assert list(right.receive()) == [orders.Leave(3)]
 
 
 def test_the_runner_takes_no_descriptors() -> None:
