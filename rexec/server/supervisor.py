@@ -36,13 +36,9 @@ TIMERS_KEPT = 64  # dead timers are not worth looking for below this number
 RECHECK = 0.02  # seconds between looks at who is left of a command that is being ended ...
 RECHECK_FIRST = 0.001  # ... at first; then twice as long each time
 LOOK = 1.0  # seconds between looks at orphans while anything runs
-_STATUS = {
-    Cause.TIMEOUT: "timeout",
-    Cause.IDLE: "idle",
-    Cause.OUTPUT_LIMIT: "output",
-    Cause.INPUT_LIMIT: "input",
-    Cause.DRAINED: "drained",
-    Cause.LOST: "gone",
+# What the log calls an end that was not the command's own: the names of the protocol and of the audit log.
+_STATUS: dict[Cause, str] = {
+    cause: cause.name.lower() for cause in Cause if cause not in (Cause.EXITED, Cause.SIGNALLED)
 }
 
 

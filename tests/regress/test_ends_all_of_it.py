@@ -218,5 +218,5 @@ def test_one_command_that_ends_leaves_the_daemons_of_another_alone(python_host: 
             assert python_host.run("sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & exit 0").returncode == 0
         assert is_alive(pid)
         client.kill()
-    python_host.wait_for("rexec-server: end .*status=gone")
+    python_host.wait_for("rexec-server: end .*status=lost")
     assert not is_alive(pid)

@@ -119,7 +119,7 @@ def test_the_rest_of_the_server_goes_on_meanwhile(fenced: Host) -> None:
         fenced.wait_for("rexec-server: escape ", count=before + 10)
         assert [fenced.run("true").returncode for _ in range(5)] == [0] * 5
         client.terminate()
-    fenced.wait_for("rexec-server: end .*status=(gone|TERM)")
+    fenced.wait_for("rexec-server: end .*status=(lost|TERM)")
 
 
 def test_what_is_listed_is_started_and_nothing_else(fenced: Host) -> None:

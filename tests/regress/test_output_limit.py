@@ -91,7 +91,7 @@ def test_too_much_output_ends_the_command_with_all_its_group(bounded: Host, stre
     assert int(str(found["stdout_bytes"])) + int(str(found["stderr_bytes"])) == SIZE
     leader = int(str(found["stdout"]).split("\n")[0])
     wait_until(lambda: not processes_of(leader), "the group is gone")
-    bounded.wait_for("rexec-server: end .* status=output")
+    bounded.wait_for("rexec-server: end .* status=output_limit")
 
 
 def test_a_flood_of_one_who_ignores_term_is_ended(bounded: Host) -> None:

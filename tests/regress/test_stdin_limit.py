@@ -30,7 +30,7 @@ def test_one_byte_more_ends_the_command(bounded: Host) -> None:
     found = bounded.object("cat", input=b"x" * (SIZE + 1))
     assert (found["state"], found["exit_code"]) == ("ended", 255)
     assert found["error"] == "more than 300,000 bytes of input (cmds.txt:1)"
-    bounded.wait_for("rexec-server: end .* status=input")
+    bounded.wait_for("rexec-server: end .* status=input_limit")
 
 
 def test_what_is_cut_off_is_never_taken_for_the_whole(bounded: Host, tmp_path: Path) -> None:
