@@ -20,7 +20,7 @@ from rexec.server.certificate import certified_key, certified_spki
 from rexec.server.confinement import account_of
 from rexec.server.detached.folder import Jobs, jobs_path
 from rexec.server.evidence import AUDIT as AUDIT_NAME
-from rexec.server.occupants import occupant_of_path, occupant_of_port
+from rexec.server.occupants import Occupant, occupant_of_path, occupant_of_port
 from rexec.server.sockets import bind
 from rexec.transport.address import Address
 
@@ -102,7 +102,7 @@ def _authorized_keys(settings: Settings) -> Iterator[Finding]:
     keys = parse_authorized(files.read_trusted(path, KEY_LIST_MAX), path, provision.user_name())
     level = OK if len(keys) else WARNING
     yield Finding(
-        level, "authorized keys", f"{path}, {len(keys)} keys" + ("" if keys else ": nobody gets in")
+        level, "authorized keys", f"{path}, {_count(len(keys), 'key')}" + ("" if keys else ": nobody gets in")
     )
     for note in keys.notes:
         yield Finding(WARNING, "authorized keys", note)
@@ -112,7 +112,8 @@ def _allow_list(settings: Settings) -> Iterator[Finding]:
     policy = disk.load(settings.allow_list)
     warnings = [found for found in policy.warnings if found.severity is Severity.WARNING]
     hint = ": rexec-server check shows them" if warnings else ""
-    text = f"{settings.allow_list}, {len(policy.rules)} rules, {len(warnings)} warnings{hint}"
+    counted = f"{_count(len(policy.rules), 'rule')}, {_count(len(warnings), 'warning')}"
+    text = f"{settings.allow_list}, {counted}{hint}"
     yield Finding(WARNING if warnings else OK, "allow list", text)
 
 
@@ -159,27 +160,27 @@ def _has_subreaper() -> bool:
 def _listen(settings: Settings) -> Iterator[Finding]:
     for address in settings.listen:
         try:
-            yield _socket_file(address) if address.path else _port(address)
+            yield _socket_file(address, settings) if address.path else _port(address, settings)
         except RexecError as error:
             yield Finding(ERROR, "listen", f"{error}")
 
 
-def _port(address: Address) -> Finding:
+def _port(address: Address, settings: Settings) -> Finding:
     try:
         bind(address).close()
     except ConfigError as error:
         found = occupant_of_port(address.port) if "in use" in str(error) else None
         if found is None:
             raise
-        return _taken(str(address), found.pid, found.name, is_server=found.is_server)
+        return _taken(str(address), found, settings)
     return Finding(OK, "listen", f"{address} is free")
 
 
-def _socket_file(address: Address) -> Finding:
+def _socket_file(address: Address, settings: Settings) -> Finding:
     """Look at a path without binding it, which would leave a file."""
     found = occupant_of_path(address.path)
     if found is not None:
-        return _taken(str(address), found.pid, found.name, is_server=found.is_server)
+        return _taken(str(address), found, settings)
     there = files.stamp(address.path)
     if there is not None and not stat.S_ISSOCK(os.stat(address.path).st_mode):
         raise ConfigError(f"{address}: there is a file that is no socket")
@@ -188,9 +189,17 @@ def _socket_file(address: Address) -> Finding:
     return Finding(OK, "listen", f"{address} is free")
 
 
-def _taken(where: str, pid: int, name: str, *, is_server: bool) -> Finding:
-    text = f"{where} is taken by {name or 'a process'}, pid {pid}"
-    return Finding(OK if is_server else ERROR, "listen", text)
+def _taken(where: str, found: Occupant, settings: Settings) -> Finding:
+    """Judge who has an address: the server that these settings are of may well run already."""
+    text = f"{where} is taken by {found.name or 'a process'}, pid {found.pid}"
+    if not found.is_server:
+        return Finding(ERROR, "listen", text)
+    account = account_of(settings.user)
+    ours = (os.geteuid(), account.uid if account is not None else os.geteuid())
+    if found.uid not in ours:
+        whose = "another user" if found.uid is None else provision.user_name(found.uid)
+        return Finding(ERROR, "listen", f"{text}, of {whose}: look as that user, or --listen elsewhere")
+    return Finding(OK, "listen", text)
 
 
 def _audit(settings: Settings) -> Iterator[Finding]:
@@ -214,7 +223,7 @@ def _jobs(settings: Settings) -> Iterator[Finding]:
         return
     try:
         with Jobs(path) as jobs:
-            yield Finding(OK, "jobs", f"{path}, {len(jobs.ids())} detached commands")
+            yield Finding(OK, "jobs", f"{path}, {_count(len(jobs.ids()), 'detached command')}")
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         yield Finding(WARNING, "jobs", f"{path}: {why}: no command can be detached")
@@ -244,6 +253,10 @@ _LOOKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _home, _host_key, _authorized_keys, _allow_list, _clock, _kernel, _listen, _audit, _jobs, _descriptors,
     _user,
 )  # fmt: skip
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def unsettled(error: RexecError) -> Finding:

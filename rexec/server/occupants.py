@@ -13,11 +13,12 @@ _ACCEPTS = 0x10000  # __SO_ACCEPTCON in the flags of /proc/net/unix
 
 
 class Occupant(NamedTuple):
-    """A process that listens; `is_server`: it is one of ours."""
+    """A process that listens; `is_server`: it is a rexec-server; `uid`: of its real user, if seen."""
 
     pid: int
     name: str
     is_server: bool
+    uid: int | None = None
 
 
 def occupant_of_port(port: int) -> Occupant | None:
@@ -53,7 +54,7 @@ def _holder(inodes: set[str]) -> Occupant | None:
     wanted = {f"socket:[{inode}]" for inode in inodes}
     for pid in sorted((int(name) for name in os.listdir("/proc") if name.isdigit()) if wanted else ()):
         if wanted & set(_links(pid)):
-            return Occupant(pid, *_name(pid))
+            return Occupant(pid, *_name(pid), _uid(pid))
     return None
 
 
@@ -77,3 +78,12 @@ def _name(pid: int) -> tuple[str, bool]:
         return "", False
     is_server = "rexec-server" in words
     return "rexec-server" if is_server else words[0], is_server
+
+
+def _uid(pid: int) -> int | None:
+    """Read its real user; the owner of /proc/PID is root for whoever hides its memory (proc(5))."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith("Uid:")), None)
+    except OSError:
+        return None

@@ -38,12 +38,13 @@ class Material:
         self.key_pem = b""
 
 
-def user_name() -> str:
-    """Return the name of the user who runs this process."""
+def user_name(uid: int | None = None) -> str:
+    """Return the name of a user, by default of the one who runs this process; the number, if it has none."""
+    number = os.getuid() if uid is None else uid
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
+        return pwd.getpwuid(number).pw_name
     except KeyError:
-        return str(os.getuid())
+        return str(number)
 
 
 def authorized_keys(settings: Settings, log: Log) -> str:

@@ -12,6 +12,7 @@ import pytest
 from rexec.auth.private import generate, serialize_private
 from rexec.cli.server import main
 from rexec.server import doctor
+from rexec.server.occupants import Occupant
 from tests.regress.conftest import RULES, Host
 from tests.regress.warm import COLD
 
@@ -196,6 +197,25 @@ def test_a_socket_that_another_has_is_an_error_and_says_who(patient: Patient) ->
 def test_a_server_of_ours_on_the_port_is_well(patient: Patient, host: Host) -> None:
     found = patient.examine("--listen", host.address, code=0)
     assert f"ok: {host.address} is taken by rexec-server, pid {host.pid}" in found["listen"]
+
+
+@pytest.mark.parametrize("uid", [os.geteuid() + 1, None])
+def test_a_server_of_another_user_on_the_port_is_an_error(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch, uid: int | None
+) -> None:
+    """It is not the one that these options are for: that one could not listen."""
+    found = Occupant(4711, "rexec-server", is_server=True, uid=uid)
+    monkeypatch.setattr(doctor, "occupant_of_port", lambda port: found)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        said = patient.examine("--listen", where, code=2)["listen"]
+    assert f"error: {where} is taken by rexec-server, pid 4711, of " in said
+
+
+def test_one_of_a_kind_is_one(patient: Patient) -> None:
+    found = patient.examine(code=0)
+    assert found["allow list"].endswith(", 1 rule, 0 warnings\n")
+    assert found["authorized keys"].endswith(", 1 key\n")
 
 
 @pytest.mark.parametrize(
