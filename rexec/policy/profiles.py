@@ -41,6 +41,8 @@ class Profile(NamedTuple):
 # What whoever looks up names of accounts reads; the kernel would else refuse it under confine.
 _ACCOUNTS = "/etc/passwd /etc/group /etc/nsswitch.conf"
 _FENCED = "    pty no\n    noexec\n    cwd @DIR@\n"
+# The configuration of a library that these programs bring along; the fence would refuse it each time.
+_NO_OPENSSL = "OPENSSL_CONF=/dev/null"
 
 # --- rsync: rsync(1), options.c; what rrsync refuses is not here -------------------------------------
 # Not here: -s (the arguments come later, unseen), --files-from (so do the names), --log-file, --daemon,
@@ -67,11 +69,13 @@ _RSYNC_INTO = (
 )
 _RSYNC_READS = f"""\
 rsync --server --sender [-({_RSYNC_LETTERS}){_RSYNC_COMPATIBILITY} {_RSYNC_BOTH}]* . {{path:@TREE@ ro}}+
-{_FENCED}    confine ro {_ACCOUNTS}
+{_FENCED}    env {_NO_OPENSSL}
+    confine ro {_ACCOUNTS}
 """
 _RSYNC_WRITES = f"""\
 rsync --server [-({_RSYNC_LETTERS}K){_RSYNC_COMPATIBILITY} {_RSYNC_BOTH} {_RSYNC_INTO}]* . {{path:@TREE@ rw}}
-{_FENCED}    confine ro {_ACCOUNTS}
+{_FENCED}    env {_NO_OPENSSL}
+    confine ro {_ACCOUNTS}
 """
 
 # --- git: git-shell(1), git-upload-pack(1), git-receive-pack(1) --------------------------------------
@@ -105,11 +109,15 @@ sftp-server [] = @SFTP@ @ONLY@-d @DIR@
 """
 
 # --- borg: borg-serve(1); what a client says of directories and quotas is denied ----------------
+# It asks for the name of its machine at each start, and tries where temporary files can be made; Python
+# looks for modules beside the program, unless it is told not to.
 
+_NAMES = "/etc/hosts /etc/host.conf /etc/resolv.conf"
 _BORG_SAID = ("", " --info", " --debug", " --error", " --critical")
 _BORG = "".join(
     f"borg serve{said}{umask} = borg serve{said} @ONLY@--restrict-to-path @DIR@\n"
-    f"{_FENCED}    env @BASE@\n    confine ro {_ACCOUNTS} rw @DIR@\n"
+    f"{_FENCED}    env @BASE@ @TEMPORARY@ PYTHONSAFEPATH=1 {_NO_OPENSSL}\n"
+    f"    confine ro {_ACCOUNTS} {_NAMES} rw @DIR@\n"
     for said in _BORG_SAID
     for umask in ("", " --umask=077")  # versions before 1.2 say it
 )
@@ -191,10 +199,9 @@ def _placed(profile: Profile, text: str, place: Token) -> str:
         what = f"{quoted(place.text)} is no absolute path of a directory in its only spelling"
         raise Flaw(place.column, what, f"%use {profile.usage}")
     tree = place.text if profile.takes_trees else f"{directory}/**"
-    base = spelled(f"BORG_BASE_DIR={directory}/.borg-base")
-    return (
-        text.replace("@TREE@", in_braces(tree)).replace("@DIR@", spelled(directory)).replace("@BASE@", base)
-    )
+    base, temporary = spelled(f"BORG_BASE_DIR={directory}/.borg-base"), spelled(f"TMPDIR={directory}")
+    text = text.replace("@BASE@", base).replace("@TEMPORARY@", temporary)
+    return text.replace("@TREE@", in_braces(tree)).replace("@DIR@", spelled(directory))
 
 
 def _programs(text: str, is_there: Callable[[str], bool]) -> str:

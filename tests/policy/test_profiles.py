@@ -59,6 +59,18 @@ def test_a_kernel_without_fences_refuses_a_profile_unless_best_effort_is_said() 
     assert all(rule.grant.fence.best_effort for rule in policy.rules)
 
 
+@pytest.mark.parametrize("use", ["%use rsync rw '/srv/d d'", "%use borg append '/srv/d d'"])
+def test_what_a_program_looks_for_by_habit_is_named_by_its_environment(use: str) -> None:
+    """fence.md: a look at another file is told; one at each run would hide the one that matters."""
+    for rule in policy_of(use).rules:
+        given = dict(rule.grant.env_set)
+        assert given["OPENSSL_CONF"] == "/dev/null"
+        if "borg" in use:
+            assert (given["TMPDIR"], given["PYTHONSAFEPATH"]) == ("/srv/d d", "1")
+            assert set(rule.grant.fence.rw) == {"/srv/d d"}
+            assert "/etc/hosts" in rule.grant.fence.ro
+
+
 def test_every_profile_is_tried_here() -> None:
     assert {use.split()[1] for use in USES} == PROFILES.keys()
 

@@ -49,6 +49,19 @@ def test_create_and_extract(far: Callable[[str], Far]) -> None:
     borg(host, "compact", repo(host))
 
 
+def test_a_run_that_keeps_to_its_directory_tells_of_no_attempt(far: Callable[[str], Far]) -> None:
+    """fence.md, Who tells of confine: a line at each run would hide the one that matters."""
+    host = far("%use borg full {tree}\n")
+    for words in (
+        ("init", "-e", "none", repo(host)),
+        ("create", f"{repo(host)}::a", "."),
+        ("check", repo(host)),
+    ):
+        done = host.call("borg", *words, env=env_of(host))
+        assert done.returncode == 0
+        assert b"has confine" not in done.stderr
+
+
 def test_another_repository_is_denied(far: Callable[[str], Far]) -> None:
     host = far("%use borg full {tree}\n")
     host.works("borg", "init", "-e", "none", host.outside / "repo", env=env_of(host))

@@ -47,6 +47,15 @@ def test_a_tree_with_odd_names_goes_there_and_back(far: Callable[[str], Far]) ->
     rsync(host, "-a", "--checksum", "--stats", "-vv", "--bwlimit=100m", f"{source}/", there(host))
 
 
+def test_a_run_that_keeps_to_its_directory_tells_of_no_attempt(far: Callable[[str], Far]) -> None:
+    """fence.md, Who tells of confine: a line at each run would hide the one that matters."""
+    host = far("%use rsync rw {tree}\n")
+    (host.near / "x").write_text("x")
+    for way in (("x", there(host)), (there(host, "x"), "back")):
+        done = host.call("rsync", "-az", "-e", host.shell, *way)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_one_file_with_a_blank_in_its_name(far: Callable[[str], Far]) -> None:
     """remote-shell.md: "words with one round of backslashes": `two\\ words`."""
     host = far("%use rsync rw {tree}\n")
