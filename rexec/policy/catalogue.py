@@ -11,8 +11,9 @@ dangerous arguments:
 
 An indented line is a deed: one that begins with `starts` ends in another program, one with `reads`
 shows files, all others change files or the machine. The options in it are the ones by which it comes
-about; a line without any is about the operands. `safer` is what to write instead. Of wrappers, `values`
-are the options whose value is the next word, and `operands one` says that the program stands second.
+about; a line without any is about the operands. `safer` is what to write instead; NAME in it is the command
+of the rule. Of wrappers, `values` are the options whose value is the next word, and `operands one` says that
+the program stands second.
 
 Collected from the manual pages and from the public catalogue GTFOBins.
 """
@@ -139,9 +140,11 @@ zip
 unzip 7z 7za 7zr 7zz unrar unar cabextract lha unp atool p7zip
     writes any file of an archive, by -d and -o too
     safer unzip -l -- {path:/srv/** ro file}
-ar gzip gunzip bzip2 bunzip2 xz unxz zstd unzstd lz4 lzma compress uncompress brotli pigz
+gzip gunzip bzip2 bunzip2 xz unxz zstd unzstd lz4 lzma compress uncompress brotli pigz
     writes files, and removes the one that was given
-    safer gzip -c -- {path:/srv/** ro file}
+    safer NAME -c -- {path:/srv/** ro file}
+ar
+    writes files, and removes the one that was given
 sort
     starts any program by --compress-program
     writes any file by -o --output
@@ -156,16 +159,32 @@ uniq
     safer uniq [-c -d -u] -- {path:/srv/** ro file}
 tee sponge
     writes any file
-    safer tee -- {path:/srv/incoming/** rw}
-cp install mv ln rename dd mknod mkfifo
+    safer NAME -- {path:/srv/incoming/** rw}
+cp install
     writes any file
-    safer cp -- {path:/srv/in/** ro file} {path:/srv/out/** rw}
-rm shred truncate unlink rmdir
+    safer NAME -- {path:/srv/in/** ro file} {path:/srv/out/** rw}
+mv ln
+    writes any file
+    safer NAME -- {path:/srv/out/** rw file} {path:/srv/out/** rw}
+rename dd mknod mkfifo
+    writes any file
+rm shred unlink
     removes or empties any file
-    safer rm -- {path:/srv/incoming/** rw file}
-chmod chown chgrp chattr setfacl setcap chcon setfattr touch mkdir
+    safer NAME -- {path:/srv/incoming/** rw file}
+rmdir
+    removes or empties any file
+    safer rmdir -- {path:/srv/incoming/** rw dir}
+truncate
+    removes or empties any file
+    safer truncate -s 0 -- {path:/srv/incoming/** rw file}
+chmod
     changes any file
     safer chmod {re:'[0-7]{3}'} -- {path:/srv/www/** rw}
+touch mkdir
+    changes any file
+    safer NAME -- {path:/srv/www/** rw}
+chown chgrp chattr setfacl setcap chcon setfattr
+    changes any file
 patch
     starts ed for scripts by -e --ed
     writes any file that the patch names, and by -o --output -d --directory -r --reject-file
@@ -282,18 +301,29 @@ ethtool ifconfig route iptables ip6tables sysctl modprobe insmod rmmod kmod brct
 logrotate cron anacron logger rsyslogd
     starts any program of its configuration
     writes any file by -s --state -l --log
-cat tac nl head tail cut paste join comm fold fmt pr od xxd hexdump strings base64 base32 rev expand unexpand
+cat tac nl paste fold fmt pr od xxd hexdump strings base64 base32 rev expand unexpand
     reads any file
-    safer cat -- {path:/var/log/** ro file}
+    safer NAME -- {path:/var/log/** ro file}
+head tail
+    reads any file
+    safer NAME [-n={int:1..1000}] -- {path:/var/log/** ro file}
+cut
+    reads any file
+    safer cut [-d={word} -f={int:1..20}] -- {path:/srv/** ro file}
 grep egrep fgrep zgrep ag rg ack
     reads any file by -f --file and its operands
     starts any program by --pre --pager
     safer grep -F -e {text} -- {path:/var/log/** ro file}
 sdiff shuf
     writes any file by -o --output
-diff cmp diff3 colordiff wdiff column look cksum md5sum sha256sum sha1sum sha512sum wc ul tsort
+diff cmp colordiff wdiff join comm
     reads any file
-    safer wc -l -- {path:/srv/** ro file}
+    safer NAME -- {path:/srv/** ro file} {path:/srv/** ro file}
+column cksum md5sum sha256sum sha1sum sha512sum wc ul tsort
+    reads any file
+    safer NAME -- {path:/srv/** ro file}
+diff3 look
+    reads any file
 date
     reads any file by -f --file
     changes the clock by -s --set

@@ -14,6 +14,7 @@ from rexec.policy.accept import Options
 from rexec.policy.arguments import FREE, Dashes, Literal
 from rexec.policy.problems import Severity
 from rexec.policy.programs import Kind, Program, Role, program_of
+from rexec.policy.spelling import spelled
 from rexec.policy.typed import Typed
 from rexec.policy.wording import quoted
 
@@ -121,16 +122,18 @@ def _found(command: str, program: Program, atoms: Sequence[Atom], grant: Grant) 
             found.setdefault(weight, []).append((deed, how))
     for weight, deeds in sorted(found.items(), key=lambda pair: pair[0] is Severity.NOTE)[:1]:
         text = "; ".join(f"{deed.text}{how}" for deed, how in deeds)
-        yield Danger(weight, f"{quoted(command)} {text}", _safer(program, deeds[0][0]))
+        yield Danger(weight, f"{quoted(command)} {text}", _safer(command, program, deeds[0][0]))
 
 
-def _safer(program: Program, deed: Deed) -> str | None:
+def _safer(command: str, program: Program, deed: Deed) -> str | None:
     """Give a line to write instead, and the option by which the kernel holds what a line cannot."""
     fence = "noexec" if deed.kind is Kind.STARTS else "confine"
     if program.safer is None:
         return f"safer: the same rule, and below it: {fence}"
     alone = program.runs_arguments or program.safer.startswith("%")
-    return f"safer: {program.safer}" + ("" if alone else f", and below it: {fence}")
+    return f"safer: {program.safer.replace('NAME', spelled(command), 1)}" + (
+        "" if alone else f", and below it: {fence}"
+    )
 
 
 def _is_held(deed: Deed, grant: Grant) -> bool:

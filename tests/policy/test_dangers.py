@@ -116,6 +116,20 @@ def test_the_safer_line_comes_with_the_fence_that_holds_it() -> None:
     assert "noexec" not in first.safer
 
 
+@pytest.mark.parametrize(
+    ("rule", "proposed"),
+    [
+        ("tail ...", "tail [-n={int:1..1000}] -- {path:/var/log/** ro file}"),
+        ("/usr/bin/tac ...", "/usr/bin/tac -- {path:/var/log/** ro file}"),
+        ("xz ...", "xz -c -- {path:/srv/** ro file}"),
+        ("mkdir ...", "mkdir -- {path:/srv/www/** rw}"),
+    ],
+)
+def test_what_is_safer_begins_with_the_command_of_the_rule(rule: str, proposed: str) -> None:
+    (found,) = dangers(policy_of(rule).rules[0])
+    assert found.safer == f"safer: {proposed}, and below it: confine"
+
+
 def test_a_server_command_is_judged_as_the_program_that_is_started() -> None:
     assert warned("look {a=text} = find /srv -name {a}") == []
     assert warned("look {a=text} = find /srv -exec {a}") != []

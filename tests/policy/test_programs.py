@@ -11,7 +11,7 @@ from tests.policy.fakes import policy_of
 
 HEADS = [line for line in STANZAS.splitlines() if line and not line.startswith(" ")]
 NAMES = [name for head in HEADS for name in head.partition(" : ")[0].split()]
-SAFER = sorted({program.safer for program in KNOWN.values() if program.safer})
+SAFER = sorted({text.replace("NAME", name) for name, program in KNOWN.items() if (text := program.safer)})
 
 
 def test_the_version_behind_a_name_does_not_hide_it() -> None:
