@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DECISIONS = {"allow": True, "deny": False}
+_OF_SERVER = "rexec-server: "
 _LOGGED = re.compile(r"rexec-server: (allow|deny) ")
 _FIELD = re.compile(r"\s*([a-z_]+)=")
 _PLAIN = re.compile(r"\S*")
@@ -40,8 +41,12 @@ def learn_command(audit: tuple[str, ...]) -> None:
 
 def _seen(path: str) -> Iterator[Seen]:
     shortened = 0
+    is_empty = True
+    is_log = False
     for line in _lines(path):
         fields = _fields(line)
+        is_empty = is_empty and not line.strip()
+        is_log = is_log or fields is not None or _is_of_log(line)
         if fields is None:
             continue
         if "argc" in fields:  # more words than a record holds
@@ -50,6 +55,9 @@ def _seen(path: str) -> Iterator[Seen]:
         yield Seen(
             str(fields.get("user") or ""), tuple(map(str, fields["argv"])), _DECISIONS[fields["event"]]
         )
+    if not (is_log or is_empty):
+        hint = "the directory or a file of an audit log, or what a server wrote to stderr"
+        raise ConfigError(f"{neutral(path)}: is no log of a server", hint=hint)
     if shortened:
         what = (
             "1 record with shortened arguments is"
@@ -64,11 +72,25 @@ def _lines(path: str) -> Iterator[str]:
         if path == "-":
             yield from sys.stdin
             return
-        for place in segments.files_of(path) if os.path.isdir(path) else [path]:
+        places = segments.files_of(path) if os.path.isdir(path) else [path]
+        if not places:
+            raise ConfigError(f"{neutral(path)}: there is no audit log in it")
+        for place in places:
             with open(place, encoding="utf-8", errors="surrogateescape") as file:
                 yield from file
     except OSError as error:
         raise ConfigError(f"{neutral(path)}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _is_of_log(line: str) -> bool:
+    """Tell whether a line is of a log, be it a decision or not."""
+    if not line.startswith("{"):
+        return _OF_SERVER in line
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and "event" in found
 
 
 def _fields(line: str) -> dict[str, Any] | None:

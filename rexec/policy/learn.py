@@ -3,7 +3,8 @@
 Commands of one shape become one rule: the command, the options word for word, and for each other place
 the narrowest type that takes all that was seen there. The draft is then put to the same `decide` as
 every list: a rule by which something that was denied would be allowed is taken back to exactly the
-commands that were seen.
+commands that were seen. Copies get the directory that they were of; who had a shell gets ``@shell``, which
+takes all that a shell is told.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from rexec.policy.arguments import DASHES
 from rexec.policy.braces import read_braces
 from rexec.policy.captures import HIDDEN
 from rexec.policy.decide import decide, plain_request
+from rexec.policy.forms import COPIES, PUT, SHELL
 from rexec.policy.parse import parse
+from rexec.policy.paths import is_canonical
 from rexec.policy.problems import Flaw, PolicyRefused
 from rexec.policy.rules import Deny
 from rexec.policy.spelling import in_braces, is_writable, spelled
@@ -35,6 +38,7 @@ _ENUM_MAX = 6  # words at one place that are still named one by one
 _TYPES = ("uuid", "date", "ip", "cidr", "duration", "email", "name", "word", "host", "text")
 _USERS_MAX = 40  # of one section line
 _PEOPLE_SHOWN = 8
+_SIGNS = frozenset("*?[]{}")  # that mean more than themselves in the pattern of a path
 _NAME = "draft"
 
 Words = tuple[str, ...]
@@ -70,11 +74,15 @@ def draft(seen: Iterable[Seen], disk: Disk) -> str:
     allowed: Rows = Counter()
     denied: Rows = Counter()
     unwritten: Rows = Counter()
-    for user, words, was_allowed in seen:
+    for user, asked, was_allowed in seen:
+        words = (asked[0], asked[-1]) if asked and asked[0] in COPIES else asked  # without its options
         if not is_name(user) or not _is_learnable(words, commands, disk):
             unwritten[user, words] += 1
         else:
             (allowed if was_allowed else denied)[user, words] += 1
+    for user in {user for user, words in denied.keys() - allowed.keys() if words[0] == SHELL}:
+        for key in [key for key in allowed if key[0] == user and key[1][0] == SHELL]:
+            unwritten[key] += allowed.pop(key)  # the rule would allow the other as well
     groups = _sound(allowed, set(denied) - set(allowed), disk)
     refused = Counter({key: count for key, count in denied.items() if key not in allowed})
     return "\n".join([*_head(allowed), *_written(groups), *_denied(refused), *_left_out(unwritten)]) + "\n"
@@ -82,8 +90,14 @@ def draft(seen: Iterable[Seen], disk: Disk) -> str:
 
 def _is_learnable(words: Words, commands: dict[str, bool], disk: Disk) -> bool:
     """Tell whether a rule could say these words: what logs hide, and what no line may hold, it cannot."""
-    if not words or any(HIDDEN in word or not is_writable(word) for word in words):
+    if not words or any(HIDDEN in word for word in words):
         return False
+    if words[0] == SHELL:
+        return True
+    if not all(map(is_writable, words)):
+        return False
+    if words[0] in COPIES:
+        return _is_copy(words, disk)
     if words[0] not in commands:
         commands[words[0]] = _is_command(words[0], disk)
     return commands[words[0]] and len(_rule((words,), exact=True).encode()) <= POLICY_LINE_MAX
@@ -95,6 +109,17 @@ def _is_command(word: str, disk: Disk) -> bool:
     except PolicyRefused:
         return False
     return True
+
+
+def _is_copy(words: Words, disk: Disk) -> bool:
+    """Tell whether a place can be written that takes the path of a copy."""
+    if not is_canonical(words[1]) or words[1] == "/" or _SIGNS.intersection(words[1]):
+        return False
+    try:
+        policy = parse(_rule((words,), exact=True), _NAME, disk)
+    except PolicyRefused:
+        return False
+    return not isinstance(decide(policy, plain_request(_NAME, words)), Deny)
 
 
 # --- the text -------------------------------------------------------------------------------------
@@ -188,13 +213,30 @@ def _group(rows: Rows, *, exact: bool) -> _Group:
 
 def _rule(rows: Sequence[Words], *, exact: bool) -> str:
     """Write the rule for rows of one shape; an `exact` one takes no caller who left out ``--``."""
-    written = [spelled(rows[0][0]), *_patterns(rows)]
+    command = rows[0][0]
+    if command == SHELL:
+        return command
+    if command in COPIES:
+        return f"{command} {{{_place([path for _, path in rows], command, exact=exact)}}}"
+    written = [spelled(command), *_patterns(rows)]
     if not exact and DASHES in rows[0]:
         written[rows[0].index(DASHES)] = DASHES
     return " ".join(written)
 
 
+def _place(paths: Sequence[str], command: str, *, exact: bool) -> str:
+    """Write the narrowest place of a copy; ``PATH/**`` is PATH itself and, of a directory, all beneath."""
+    above = posixpath.commonpath([posixpath.dirname(path) for path in paths])
+    root = paths[0] if len(paths) == 1 and (command != PUT or above == "/") else above
+    where = in_braces(paths[0] if exact else f"{root}/**")
+    return f"path:{where} {'rw' if command == PUT else 'ro'}"
+
+
 def _shape(words: Words) -> _Shape:
+    if words[0] == SHELL:
+        return _Shape(SHELL, ())
+    if words[0] in COPIES:
+        return _Shape(words[0], (words[1].split("/", 2)[1] if words[1].count("/") > 1 else words[1],))
     ended = words.index("--") if "--" in words else len(words)
     fixed = (
         word if word.startswith("-") and place <= ended else "" for place, word in enumerate(words[1:], 1)
@@ -265,12 +307,13 @@ def _misjudged(
 ) -> set[_Shape]:
     """Give the shapes whose rules decide something otherwise than it was decided."""
     wrong: set[_Shape] = set()
+    denied = (key for key in denied if key[1][0] != SHELL)  # nobody has both: `draft`
     for user, words in denied:
         decision = decide(policy, plain_request(user, words))
         if not isinstance(decision, Deny):
             label = decision.rule if isinstance(decision.rule, str) else decision.rule.label
             wrong.add(_shape(owners[int(label.rpartition(":")[2])].rows[0]))
     for user, words in allowed:
-        if isinstance(decide(policy, plain_request(user, words)), Deny):
+        if words[0] != SHELL and isinstance(decide(policy, plain_request(user, words)), Deny):
             wrong.add(_shape(words))
     return wrong

@@ -82,5 +82,25 @@ def test_a_record_with_shortened_arguments_is_left_out_and_told(tmp_path, capsys
 @pytest.mark.parametrize("place", ["nothing", "."])
 def test_a_file_that_is_not_there_is_one_line(tmp_path, monkeypatch, capsys, place: str) -> None:
     monkeypatch.chdir(tmp_path)
-    assert learn(place) == (2 if place == "nothing" else 0)
-    assert capsys.readouterr().err.count("\n") == (1 if place == "nothing" else 0)
+    assert learn(place) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+
+
+def test_what_is_no_log_is_told(tmp_path, capsys) -> None:
+    """A draft of nothing would pass for that of a log in which nothing happened."""
+    place = tmp_path / "cmds.txt"
+    place.write_bytes(b'ls ...\n{"version": 2}\n{\n\xff\n')
+    assert learn(place) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"rexec-server: {place}: is no log of a server\n")
+
+
+@pytest.mark.parametrize("text", ["", "\n", "rexec-server: reload result=done\n", record("start", None)])
+def test_a_log_without_decisions_is_one(tmp_path, capsys, text: str) -> None:
+    place = tmp_path / "log"
+    place.write_text(text)
+    assert learn(place) == 0
+    said = capsys.readouterr()
+    assert (rules(said.out), said.err) == ([], "")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rexec.policy.decide import decide
+from rexec.policy.decide import decide, plain_request
 from rexec.policy.learn import Seen, draft
 from rexec.policy.rules import Deny, Policy
 from tests.policy.fakes import FakeDisk, policy_of, request_of
@@ -120,6 +120,60 @@ def test_what_no_rule_can_say_is_left_out_and_told() -> None:
     assert "# Left out, since no rule can say these words as they are:\n" in text
     assert all(line.isprintable() for line in text.splitlines())
     assert policy_of(text).rules == ()
+
+
+def test_copies_get_the_directory_that_they_were_of() -> None:
+    text = learnt(
+        ("al", "@get /srv/out/a", True),
+        ("al", "@get -r /srv/out/b/c", True),
+        ("al", "@get /etc/motd", True),
+        ("al", "@put /srv/in/x", True),
+        ("bo", "@get /etc/shadow", False),
+    )
+    assert rules(text) == [
+        "[al]",
+        "@get {path:/srv/out/** ro}",
+        "@get {path:/etc/motd/** ro}",
+        "@put {path:/srv/in/** rw}",
+    ]
+    assert "# denied 1 time by bo (1)\n# @get {path:/etc/shadow/** ro}\n" in text
+    assert "Left out" not in text
+    assert len(policy_of(text).rules) == 3
+
+
+def test_a_copy_that_was_denied_narrows_the_rule() -> None:
+    rows = [("al", f"{command} /srv/{name}", True) for command in ("@get", "@put") for name in "ab"]
+    denied = [("al", f"{command} /srv/c", False) for command in ("@get", "@put")]
+    text = learnt(*rows, *denied)
+    assert rules(text) == [
+        "[al]",
+        *("@get {path:/srv/a ro}", "@get {path:/srv/b ro}", "@put {path:/srv/a rw}", "@put {path:/srv/b rw}"),
+    ]
+    policy = policy_of(text)
+    for user, words, allowed in (*rows, *denied):
+        decision = decide(policy, plain_request(user, tuple(words.split())))
+        assert isinstance(decision, Deny) is not allowed
+
+
+def test_a_copy_of_what_no_place_can_say_is_left_out() -> None:
+    text = learnt(*[("al", f"@get {path}", True) for path in ("x", "/", "/srv/*", "/srv/../etc")])
+    assert rules(text) == []
+    assert text.count("# 1 time by al (1): @get ") == 4
+
+
+def test_who_had_a_shell_gets_one() -> None:
+    asked = [Seen("al", ("@shell", text), True) for text in ("ls; id", "a\nb", "ls -l")]
+    text = drafted([*asked, Seen("bo", ("@shell", "id; ls"), False), Seen("bo", ("@shell", "***"), False)])
+    assert rules(text) == ["[al]", "@shell"]
+    assert "# 3 times by al (3)\n@shell\n" in text
+    assert "# denied 1 time by bo (1)\n# @shell\n" in text
+    assert text.count("Left out") == 1
+
+
+def test_a_shell_that_would_allow_what_was_denied_is_left_out() -> None:
+    text = drafted([Seen("al", ("@shell", "ls; id"), True), Seen("al", ("@shell", "rm -r /; ls"), False)])
+    assert rules(text) == []
+    assert "# Left out" in text
 
 
 def test_many_users_are_split_over_sections() -> None:
