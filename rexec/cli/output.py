@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from io import TextIOWrapper
 
+from rexec.cli import lacking
 from rexec.errors import RexecError, UsageError
 from rexec.text import neutral
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from click import Command
+
+# What is said of a file that takes no more, and of no other thing that programs run into here.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def say(program: str, text: str, end: str = "\n", start: str = "") -> None:
@@ -75,6 +80,29 @@ def run_click(command: Command, program: str, arguments: Sequence[str] | None) -
     except click.Abort:
         say(program, "interrupted")
         return 130  # 128 + SIGINT
-    except OSError as error:  # stdout is full or closed
-        return report(program, RexecError((error.strerror or str(error)).lower()))
+    except SystemExit:  # of click, where nobody reads the pipe any more: its code would mean something else
+        import signal
+
+        from rexec.cli.signals import die_by
+
+        die_by(signal.SIGPIPE)
+        raise
+    except OSError as error:
+        place = "stdout: " if error.filename is None and error.errno in _FULL else ""
+        code = report(program, RexecError(f"{place}{lacking(error)}"))
+        _forget_stdout()
+        return code
     return result if isinstance(result, int) else 0
+
+
+def _forget_stdout() -> None:
+    """Let go what could not be written, or the interpreter tries again as it ends, with words of its own."""
+    try:
+        number = sys.stdout.fileno()
+        sys.stdout.flush()
+    except (ValueError, AttributeError):  # closed, never there
+        pass
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, number)
+        os.close(null)

@@ -1,5 +1,8 @@
 """What rexec prints of itself."""
 
+import os
+import signal
+import subprocess
 import sys
 from io import BytesIO, TextIOWrapper
 
@@ -79,13 +82,44 @@ def test_a_command_s_number_is_its_exit_code(result, code):
     [
         (ConfigError("bad"), 2, "prog: bad"),
         (click.Abort(), 130, "prog: interrupted"),
-        (OSError(28, "No space left on device"), 255, "prog: no space left on device"),
+        (OSError(28, "No space left on device"), 255, "prog: stdout: no space left on device"),
+        (OSError(28, "No space left on device", "/x"), 255, "prog: /x: no space left on device"),
+        (OSError(11, "Resource temporarily unavailable"), 255, "prog: resource temporarily unavailable"),
         (click.UsageError("Bad \x1b."), 2, "prog: bad \\x1b\nprog: hint: prog --help"),
     ],
 )
 def test_every_error_is_one_line(capsys, raising, code, line):
     assert run_click(command(raising), "prog", []) == code
     assert capsys.readouterr() == ("", line + "\n")
+
+
+PROGRAMS = ["rexec.cli.server", "rexec.cli.keygen", "rexec.cli.audit"]
+
+
+def buffered(module, **more):
+    """Run `--help` of a program, its stdout with a buffer as everywhere outside of tests."""
+    environ = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    code = f"import sys; from {module} import main; sys.exit(main(['--help']))"
+    return subprocess.run(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, env=environ, check=False, **more
+    )
+
+
+@pytest.mark.parametrize("module", PROGRAMS)
+def test_a_full_disk_behind_stdout_is_one_line(module):
+    with open("/dev/full", "wb") as full:
+        done = buffered(module, stdout=full)
+    program = f"rexec-{module.rpartition('.')[2]}"
+    assert (done.returncode, done.stderr.decode()) == (255, f"{program}: stdout: no space left on device\n")
+
+
+def test_a_pipe_that_nobody_reads_ends_a_program_by_its_signal():
+    """Its exit code would mean something, such as warnings of `rexec-server check`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = buffered(PROGRAMS[0], stdout=writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
 
 
 def test_a_wrong_command_line_is_exit_2(capsys):
