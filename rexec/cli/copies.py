@@ -15,7 +15,7 @@ from rexec.client.identity import signers
 from rexec.copying.pace import Pace
 from rexec.copying.relay import Relay
 from rexec.copying.stream import Reader, Writer
-from rexec.errors import RexecError, UsageError
+from rexec.errors import ConfigError, RexecError, UsageError
 from rexec.protocol import frames as f
 
 TYPE_CHECKING = False
@@ -34,6 +34,13 @@ _GIVING, _TAKING = "giving", "taking"
 
 _HINTED = (1, 126)  # exit codes after which a * may have been meant as a shell has it
 _SIGNS = (b"*", b"?", b"[")
+
+
+class _Unready(Exception):
+    """A file that a connection needs, such as a key, cannot be used: no fault of what was to be copied."""
+
+    def __init__(self, error: ConfigError) -> None:
+        self.error = error
 
 
 class Copies:
@@ -83,9 +90,16 @@ class Copies:
             if source.host is None:
                 return self._put(source)
             return self._pass_on(source)
+        except _Unready as unready:
+            return self._failed(unready.error, 2)
         except UsageError as error:  # this one cannot be, and others may
-            self._say(str(error))
-            return 1
+            return self._failed(error, 1)
+
+    def _failed(self, error: RexecError, code: int) -> int:
+        self._say(str(error))
+        if error.hint:
+            self._say(f"hint: {error.hint}")
+        return code
 
     # --- one source ---------------------------------------------------------------------------
 
@@ -199,14 +213,17 @@ class Copies:
         """Return the connection to a host; one that is made takes this frame along."""
         if (host, part) not in self._sessions:
             target = self._target(host)
-            session = connect(
-                target,
-                signers(target.home, target.identities, os.environ, ask_passphrase),
-                ask=ask_trust if has_terminal() else None,
-                say=self._note,
-                told=lambda text, is_good: self._note(f"{target.name}: {text}"),
-                first=first,
-            )
+            try:
+                session = connect(
+                    target,
+                    signers(target.home, target.identities, os.environ, ask_passphrase),
+                    ask=ask_trust if has_terminal() else None,
+                    say=self._note,
+                    told=lambda text, is_good: self._note(f"{target.name}: {text}"),
+                    first=first,
+                )
+            except ConfigError as error:
+                raise _Unready(error) from None
             session.noticed = self._say
             if self._line.verbose:
                 self._say(f"{target.name}: authenticated as {session.user}")

@@ -47,6 +47,18 @@ def test_several_sources_go_into_a_directory_here(rooms: Rooms) -> None:
     assert b"nowhere: is no directory" in done.stderr
 
 
+def test_a_key_that_others_may_read_is_exit_2_with_the_way_out(rooms: Rooms) -> None:
+    key = rooms.here / "key"
+    key.write_text("a key")
+    key.chmod(0o644)
+    done = rooms.copy("-i", key, rooms.at(rooms.out / "a"), ".", code=2)
+    lines = done.stderr.decode().splitlines()
+    assert lines == [
+        f"rexec-cp: {key}: others may read or write it",
+        f"rexec-cp: hint: chmod 600 {key}",
+    ]
+
+
 def test_a_tree_with_odd_names_goes_there_and_comes_back(rooms: Rooms) -> None:
     top = os.fsencode(rooms.here / "tree")
     for folder in (top, os.path.join(top, b"in\n side"), os.path.join(top, b"empty")):
