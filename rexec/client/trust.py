@@ -34,9 +34,12 @@ def check_server(target: Target, key: PublicKey, ask: Ask | None, say: Callable[
         case known.Trust.MATCH:
             return
         case known.Trust.NEW:
-            _first_contact(target, key, ask if target.asks else None, say)
+            _first_contact(target, key, ask if target.asks else None)
             if keeps:
                 _keep(target, path, known.known_line(host, port, key))
+            if target.accept_new:
+                what = "now known" if keeps else "taken, and not kept"
+                say(f"{target.name}: new key {key.fingerprint()} is {what}")
         case known.Trust.REVOKED:
             raise TrustError(f"{target.name}: the server's key {key.fingerprint()} is revoked in {path}")
         case known.Trust.CHANGED:
@@ -60,10 +63,8 @@ def _is_own(home: str, key: PublicKey) -> bool:
         return False
 
 
-def _first_contact(target: Target, key: PublicKey, ask: Ask | None, say: Callable[[str], None]) -> None:
+def _first_contact(target: Target, key: PublicKey, ask: Ask | None) -> None:
     if target.accept_new:
-        what = "taken, and not kept" if target.known_hosts == files.NULL else "now known"
-        say(f"{target.name}: new key {key.fingerprint()} is {what}")
         return
     if ask is None:
         raise TrustError(

@@ -57,6 +57,21 @@ def test_accept_new_takes_a_new_key_and_never_another(tmp_path: Path) -> None:
     assert f"sed -i '1d' {tmp_path}/known_hosts" in (refused.value.hint or "")
 
 
+def test_a_key_that_cannot_be_kept_is_not_said_to_be_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: str, line: str) -> None:
+        raise ConfigError(f"{path}: no space left on device")
+
+    monkeypatch.setattr("rexec.files.append_line", full)
+    target = Target("web1", parse_address("web1:7"), "", str(tmp_path))
+    target.accept_new = True
+    said: list[str] = []
+    with pytest.raises(ConfigError, match="no space left"):
+        check_server(target, generate().public, None, said.append)
+    assert said == []
+
+
 def test_a_revoked_key_is_refused(tmp_path: Path) -> None:
     key = generate().public
     known = tmp_path / "known_hosts"
