@@ -48,7 +48,10 @@ def parse_address(text: str, *, port: int = DEFAULT_PORT) -> Address:
         return Address("", 0, path)
     host, port_text = _split(text)
     if port_text is not None:
-        port = parse_port(port_text)
+        try:
+            port = parse_port(port_text)
+        except UsageError as error:
+            raise UsageError(f"{text!a}: {error}") from None
     if not text or host.startswith("-") or not all(char.isalnum() or char in ".-_:%" for char in host):
         raise UsageError(f"{text!a} is not a host name")
     return Address(host, port)

@@ -42,6 +42,11 @@ def test_what_is_no_address_is_refused(text: str) -> None:
     assert str(refused.value).isprintable()
 
 
+def test_a_port_that_is_none_is_named_with_its_word() -> None:
+    with pytest.raises(UsageError, match=r"^'web1:': '' is not a port$"):
+        parse_address("web1:")
+
+
 def test_a_port_that_is_not_written_is_the_one_that_is_given() -> None:
     assert parse_address("web1", port=7).port == 7
     assert parse_address("web1:8", port=7).port == 8
