@@ -116,6 +116,8 @@ def bind(address: Address) -> socket.socket:
         why = words(error) if isinstance(error, OSError) else "not a host name"
         is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         hint = "another server runs there; --listen names another address" if is_taken else None
+        if is_taken and address.path and not _is_socket(address.path):
+            why, hint = "there is a file that is no socket", "remove it, or --listen names another address"
         if address.host.isdecimal():
             hint = f"a port has a colon in front: --listen :{address.host}"
         raise ConfigError(f"cannot listen on {address}: {why}", hint=hint) from None
@@ -154,12 +156,16 @@ def _bind_unix(path: str) -> socket.socket:
     return listening
 
 
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
 def _remove_dead(path: str) -> None:
     """Remove the socket of a server that is gone; leave anything else alone."""
-    try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):  # connecting to a plain file is refused, too
-            return
-    except OSError:
+    if not _is_socket(path):  # connecting to a plain file is refused, too
         return
     probe = socket.socket(socket.AF_UNIX)
     try:
