@@ -139,11 +139,17 @@ def create_public(path: str, data: bytes) -> None:
 
 
 def _create(path: str, data: bytes, mode: int) -> None:
+    try:
+        _place(path, data, mode)
+    except OSError as error:
+        raise refused(path, error) from None  # by the name that people know
+
+
+def _place(path: str, data: bytes, mode: int) -> None:
+    """Write a new file, completely or not at all. Raises `OSError`, and `ConfigError` for what is no path."""
     beside = f"{path}.{os.urandom(8).hex()}.tmp"
     try:
         descriptor = os.open(beside, _CREATE, PRIVATE)
-    except OSError as error:
-        raise refused(path, error) from None  # by the name that people know
     except ValueError:  # a NUL in it
         raise ConfigError(f"{path}: is no path") from None
     try:
@@ -151,8 +157,6 @@ def _create(path: str, data: bytes, mode: int) -> None:
         # Unlike a rename, a link never takes the place of what is there: of two creators one wins,
         # and a link that somebody planted under this name stays what it is.
         os.link(beside, path)
-    except OSError as error:
-        raise refused(path, error) from None
     finally:
         os.close(descriptor)
         os.unlink(beside)
@@ -202,9 +206,15 @@ def _made(path: str) -> os.stat_result | None:
 
 
 def append_line(path: str, line: str) -> None:
-    """Add a line at the end of a file, made 0600 where there is none. Raises `ConfigError`."""
+    """Add a line at the end of a file, made 0600 where there is none. Raises `ConfigError`.
+
+    What is made has its line from the first: an empty list of keys would let nobody in.
+    """
     if "\n" in line or "\r" in line:
         raise ConfigError(f"{path}: a line to add has an end of line in it")
+    data = line.encode("utf-8", "surrogateescape") + b"\n"
+    if stamp(path) is None and _is_begun(path, data):
+        return
     descriptor = _open_to_append(path)
     try:
         found = os.fstat(descriptor)
@@ -212,11 +222,22 @@ def append_line(path: str, line: str) -> None:
             raise ConfigError(f"{path}: is not a regular file")
         _judge(path, found, _LAX, "write", "go-w")
         cut = found.st_size and os.pread(descriptor, 1, found.st_size - 1) != b"\n"
-        _append(descriptor, (b"\n" if cut else b"") + line.encode("utf-8", "surrogateescape") + b"\n")
+        _append(descriptor, (b"\n" if cut else b"") + data)
     except OSError as error:
         raise refused(path, error) from None
     finally:
         os.close(descriptor)
+
+
+def _is_begun(path: str, data: bytes) -> bool:
+    """Make a file with its first line; not where there is one by now, or a disk knows no second names."""
+    try:
+        _place(path, data, PRIVATE)
+    except (FileExistsError, PermissionError):
+        return False
+    except OSError as error:
+        raise refused(path, error) from None
+    return True
 
 
 def _open_to_append(path: str) -> int:

@@ -364,7 +364,30 @@ def test_nothing_is_added_to_a_file_that_others_may_write(here):
         files.append_line("list", "x")
 
 
+def test_a_first_line_that_does_not_fit_leaves_no_file(here, monkeypatch):
+    """An empty `authorized_keys` counts as there, and lets nobody in."""
+
+    def full(descriptor, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(posix, "write", full)
+    with pytest.raises(ConfigError, match=r"^list: no space left on device$"):
+        files.append_line("list", "x")
+    assert os.listdir() == []
+
+
+def test_a_first_line_needs_no_disk_with_links(here, monkeypatch):
+    def none(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(posix, "link", none)
+    files.append_line("list", "x")
+    assert (here / "list").read_bytes() == b"x\n"
+    assert (os.listdir(), mode_of("list")) == (["list"], 0o600)
+
+
 def test_a_line_that_does_not_fit_is_an_error(here, monkeypatch):
+    put(here / "list", b"a\n")
     monkeypatch.setattr(posix, "write", lambda descriptor, data: 1)
     with pytest.raises(ConfigError, match=r"^list: no space left on device$"):
         files.append_line("list", "x")
