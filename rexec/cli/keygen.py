@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from rexec import files
+from rexec import __version__, files
 from rexec.auth.keys import Malformed, PublicKey, parse_public_line
 from rexec.auth.private import PrivateKey, generate, parse_private, peek_public, serialize_private
 from rexec.cli.output import run_click
@@ -34,6 +34,7 @@ _KINDS = {"ssh-ed25519": "ED25519", "ssh-rsa": "RSA"}  # as ssh-keygen names the
 @click.option("-t", "kind", type=click.Choice(["ed25519"]), help="The type of the new key.")
 @click.option("-l", "show", is_flag=True, help="Show the fingerprint.")
 @click.option("-y", "public", is_flag=True, help="Print the public key of a private one.")
+@click.version_option(__version__, prog_name=PROGRAM)
 @click.option("--home", metavar="DIR", help="Where keys stand, instead of $REXEC_HOME or ~/.rexec.")
 def keygen(
     file: str | None,

@@ -8,6 +8,7 @@ import sys
 import pexpect
 import pytest
 
+from rexec import __version__
 from rexec.auth.keys import parse_public_line
 from rexec.auth.private import PassphraseNeeded, parse_private
 from rexec.cli import keygen
@@ -295,6 +296,10 @@ def test_ssh_keygen_takes_our_keys_as_its_own(here, run, passphrase):
         ["ssh-keygen", "-yf", "key", "-P", passphrase], capture_output=True, text=True, check=True
     ).stdout
     assert printed.split()[:2] == (here / "key.pub").read_text().split()[:2]
+
+
+def test_its_version_is_that_of_all(run):
+    assert run("--version") == (0, f"rexec-keygen, version {__version__}\n", "")
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
