@@ -60,10 +60,16 @@ def run(arguments: list[str]) -> int:
         raise UsageError("no host", hint="rexec [OPTIONS] [USER@]HOST [COMMAND [ARG]...]")
     if line.receipt is not None and (not line.command or line.lists or line.explain or line.is_of_jobs):
         raise UsageError("--receipt goes with a command", hint="rexec --receipt FILE HOST COMMAND [ARG]...")
+    if line.keep_going and (line.command or line.lists or line.is_of_jobs):
+        raise UsageError("-k goes with a script on stdin", hint="--kill ID ends a detached command")
     if line.is_of_jobs:
         from rexec.cli.jobs import JobShot
 
         return JobShot(line).run()
+    if line.lists and line.explain:
+        raise UsageError("--list and --explain exclude each other")
+    if line.lists and line.command:
+        raise UsageError("--list takes no command", hint="--explain says which rule decides about one")
     if not line.command and not line.lists:
         from rexec.cli import prompt
 

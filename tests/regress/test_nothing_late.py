@@ -63,7 +63,7 @@ def commands(host: Host, *options: str) -> None:
     assert host.run("sh", "-c", "echo to stderr >&2; kill -9 $$", options=options).returncode == 137
     assert host.run("uname", options=options).returncode == 126
     assert host.run("sleep", "1000", options=(*options, "--timeout", "0.1s")).returncode == 124
-    assert host.run("true", options=(*options, "--list")).returncode in (0, 2)
+    assert host.run(options=(*options, "--list")).returncode == 0
     assert host.run("ls", options=(*options, "--explain")).returncode == 0
     assert host.run("true", options=(*options, "-l", "somebody-else")).returncode == 255
     assert host.run("head", "-c", "1", options=options, input=b"x" * 500_000).returncode in (0, 126)

@@ -224,7 +224,8 @@ class RogueServer:
 
     def words(self, *words: str, options: tuple[str, ...] = ()) -> list[str]:
         """Return the arguments of a client."""
-        return [*self.options, *options, f"127.0.0.1:{self.port}", *(words or ("true",))]
+        command = words or (() if "--list" in options else ("true",))
+        return [*self.options, *options, f"127.0.0.1:{self.port}", *command]
 
     def environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
