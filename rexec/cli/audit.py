@@ -17,6 +17,7 @@ from rexec.audit.chain import Head, Malformed
 from rexec.audit.verify import Bad, Report, Verifier, Witness, kept_head
 from rexec.audit.view import POLL, Reader, Wanted, text_of
 from rexec.auth.keys import parse_public_line
+from rexec.cli.home import home_of, home_option
 from rexec.cli.output import run_click, say
 from rexec.cli.play import play_command
 from rexec.client.config import seconds
@@ -40,7 +41,7 @@ def cli(home: str | None) -> None:
 
 
 def _home() -> str:
-    return files.home(click.get_current_context().find_root().params["home"], os.environ)
+    return home_of(click.get_current_context())
 
 
 def _places(path: str | None) -> list[str]:
@@ -80,6 +81,7 @@ def _is_log(place: str) -> bool:
 )
 @click.option("--head", "heads", metavar="SEQ:HASH", multiple=True, help="A head that was noted earlier.")
 @click.option("--partial", is_flag=True, help="The beginning of the log was taken away on purpose.")
+@home_option
 @click.pass_context
 def verify_command(
     context: click.Context,
@@ -199,6 +201,7 @@ def _number(count: int, name: str) -> str:
 @click.option("--denied", is_flag=True, help="What was denied, and attempts to break a fence.")
 @click.option("--json", "as_json", is_flag=True, help="The records as they are.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
+@home_option
 @click.pass_context
 def show_command(
     context: click.Context,

@@ -11,6 +11,7 @@ from rexec import __version__, files
 from rexec.auth.authorized import authorized_line
 from rexec.auth.keys import parse_public_line
 from rexec.cli.doctor import doctor_command
+from rexec.cli.home import home_of, home_option
 from rexec.cli.learn import learn_command
 from rexec.cli.output import run_click
 from rexec.cli.policy import check_command, diff_command, expand_command, explain_command
@@ -37,12 +38,12 @@ def cli(context: click.Context, /, **options: object) -> None:
 @click.argument("name")
 @click.argument("pubkey_file", metavar="PUBKEY-FILE")
 @click.option("--group", "groups", metavar="G", multiple=True, help="A group of theirs; may be given again.")
+@home_option
 @click.pass_context
 def authorize(context: click.Context, name: str, pubkey_file: str, groups: tuple[str, ...]) -> None:
     """Let the key in PUBKEY-FILE in, as user NAME."""
-    options = context.find_root().params
-    home = files.home(options["home"], os.environ)
-    path = options["authorized_keys"] or os.path.join(home, "authorized_keys")
+    home = home_of(context)
+    path = context.find_root().params["authorized_keys"] or os.path.join(home, "authorized_keys")
     data = files.read_any(pubkey_file, KEY_FILE_MAX)
     if b"PRIVATE KEY-----" in data:
         raise ConfigError(

@@ -84,6 +84,12 @@ def test_a_key_is_authorised_for_a_name(capfd: pytest.CaptureFixture[str], tmp_p
     assert (principal.user, tuple(principal.groups)) == ("alice", ("ops",))
     assert main(["--home", str(home), "authorize", "alice", str(public), "--group", "ops"]) == 0
     assert capfd.readouterr().out.endswith(" already\n")
+    assert main(["authorize", "--home", str(home), "alice", str(public), "--group", "ops"]) == 0
+    assert capfd.readouterr().out.endswith(" already\n")
+    assert (
+        main(["--home", "/nowhere", "authorize", "bob", str(public), "--home", str(tmp_path / "other")]) == 0
+    )
+    assert capfd.readouterr().out.endswith(f" as bob in {tmp_path}/other/authorized_keys\n")
     assert len(path.read_text().splitlines()) == 1
 
 
