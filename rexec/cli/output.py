@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from click import Command
 
-# What is said of a file that takes no more, and of no other thing that programs run into here.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What is said of a stream that takes no more, and of no other thing that programs run into here.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE)
 
 
 def say(program: str, text: str, end: str = "\n", start: str = "") -> None:
@@ -65,6 +65,8 @@ def run_click(command: Command, program: str, arguments: Sequence[str] | None) -
     """Run a click command as a program; return the exit code, every error printed in one line."""
     import click
 
+    if sys.stdout is None:  # closed by who started us, who wants none of it
+        sys.stdout = open(os.devnull, "w")  # as long as we live
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a locale that lacks a letter is no reason for a traceback
             stream.reconfigure(errors="backslashreplace")
@@ -88,11 +90,16 @@ def run_click(command: Command, program: str, arguments: Sequence[str] | None) -
         die_by(signal.SIGPIPE)
         raise
     except OSError as error:
-        place = "stdout: " if error.filename is None and error.errno in _FULL else ""
+        place = "stdout: " if is_of_output(error) else ""
         code = report(program, RexecError(f"{place}{lacking(error)}"))
         _forget_stdout()
         return code
     return result if isinstance(result, int) else 0
+
+
+def is_of_output(error: OSError) -> bool:
+    """Whether it is stdout that could not be written."""
+    return error.filename is None and error.errno in _FULL
 
 
 def _forget_stdout() -> None:

@@ -11,6 +11,7 @@ import click
 from rexec.audit import asciicast
 from rexec.audit.asciicast import Event
 from rexec.audit.screen import Filter
+from rexec.cli.output import is_of_output
 from rexec.client.config import seconds
 from rexec.errors import ConfigError, UsageError
 from rexec.text import neutral
@@ -49,6 +50,8 @@ def play_command(
     except KeyboardInterrupt:
         context.exit(130)  # 128 + SIGINT
     except OSError as error:
+        if is_of_output(error):
+            raise
         raise ConfigError(f"{file}: {(error.strerror or str(error)).lower()}") from None
 
 

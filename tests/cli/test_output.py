@@ -96,19 +96,19 @@ def test_every_error_is_one_line(capsys, raising, code, line):
 PROGRAMS = ["rexec.cli.server", "rexec.cli.keygen", "rexec.cli.audit"]
 
 
-def buffered(module, **more):
-    """Run `--help` of a program, its stdout with a buffer as everywhere outside of tests."""
+def buffered(module, *words, **more):
+    """Run a program, its stdout with a buffer as everywhere outside of tests."""
     environ = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    code = f"import sys; from {module} import main; sys.exit(main(['--help']))"
+    code = f"import sys; from {module} import main; sys.exit(main())"
     return subprocess.run(
-        [sys.executable, "-c", code], stderr=subprocess.PIPE, env=environ, check=False, **more
+        [sys.executable, "-c", code, *words], stderr=subprocess.PIPE, env=environ, check=False, **more
     )
 
 
 @pytest.mark.parametrize("module", PROGRAMS)
 def test_a_full_disk_behind_stdout_is_one_line(module):
     with open("/dev/full", "wb") as full:
-        done = buffered(module, stdout=full)
+        done = buffered(module, "--help", stdout=full)
     program = f"rexec-{module.rpartition('.')[2]}"
     assert (done.returncode, done.stderr.decode()) == (255, f"{program}: stdout: no space left on device\n")
 
@@ -117,9 +117,25 @@ def test_a_pipe_that_nobody_reads_ends_a_program_by_its_signal():
     """Its exit code would mean something, such as warnings of `rexec-server check`."""
     reading, writing = os.pipe()
     os.close(reading)
-    done = buffered(PROGRAMS[0], stdout=writing)
+    done = buffered(PROGRAMS[0], "--help", stdout=writing)
     os.close(writing)
     assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
+
+
+def test_a_recording_is_not_blamed_for_stdout(tmp_path):
+    path = tmp_path / "recording"
+    path.write_text('{"version":2,"width":80,"height":24}\n[0.0,"o","hello"]\n')
+    with open("/dev/full", "wb") as full:
+        done = buffered(PROGRAMS[2], "play", str(path), stdout=full)
+    assert (done.returncode, done.stderr) == (255, b"rexec-audit: stdout: no space left on device\n")
+
+
+def test_a_stdout_that_was_never_there_is_no_reason_for_a_traceback(tmp_path, monkeypatch):
+    path = tmp_path / "recording"
+    path.write_text('{"version":2,"width":80,"height":24}\n[0.0,"o","hello"]\n')
+    monkeypatch.setattr(sys, "stdout", None)
+    assert audit.main(["play", str(path)]) == 0
+    sys.stdout.close()
 
 
 def test_a_wrong_command_line_is_exit_2(capsys):
