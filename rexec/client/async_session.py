@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import weakref
 from typing import TYPE_CHECKING
 
 from rexec.client.dispatch import Dispatch
@@ -42,7 +43,7 @@ class AsyncSession(Dispatch):
         self.server_key: PublicKey | None = None  # the one by which we know the server
         self._loop = asyncio.get_running_loop()
         self._link = link
-        self._outbox = Outbox(self._loop, lambda data: self._link.write(data))
+        self._outbox = Outbox(self._loop, _writer(self))
         self.greeting: Greeting | None = None  # how we came in, and may come in again
         self.told: Callable[[str, bool], None] | None = None  # what becomes of the line; True: good news
         self.keepalive: float = KEEPALIVE_IDLE  # seconds of silence before a ping
@@ -174,6 +175,7 @@ class AsyncSession(Dispatch):
         super()._lose(why)
         self._acknowledge()
         self._outbox.flush()
+        self.connection.session.set_keep(False)  # nobody asks for it again, and a collector may come late
         self._timer.cancel()
         self._link.close()
         self._loop.call_later(PARTING, self._link.abort)
@@ -332,6 +334,18 @@ class AsyncSession(Dispatch):
     def _closed(self, command: Command) -> None:
         self._unwatch(command)
         self.slots.release()
+
+
+def _writer(session: AsyncSession) -> Callable[[bytes], None]:
+    """Return what writes on the link that a session has by then, and does not hold it: a ring lives on."""
+    me = weakref.ref(session)
+
+    def write(data: bytes) -> None:
+        found = me()
+        if found is not None:
+            found._link.write(data)
+
+    return write
 
 
 def _words(error: Exception | None) -> str:

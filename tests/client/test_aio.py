@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import os
 import signal
 import socket
+import weakref
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 
 import rexec
 from rexec.limits import CHANNELS_PER_SESSION, WINDOW_MAX
-from tests.regress.conftest import Host
+from tests.regress.conftest import PATIENCE, Host
 
 BULK = 64 * 1024 * 1024
 
@@ -46,6 +48,26 @@ def test_a_host_knows_its_name_and_who_we_are(
         assert repr(web) == f"AsyncHost({server.address!r}, user={web.user!r})"
 
     with_host(server, test, tls=not options)
+
+
+def test_a_connection_that_is_closed_is_held_by_no_ring(shared_host: Host) -> None:
+    """Its buffers are given back at once, not when a collector comes round."""
+
+    async def connected() -> weakref.ref[object]:
+        async with await rexec.connect_async(shared_host.address, home=shared_host.home) as web:
+            assert (await web.run(["true"])).ok
+            return weakref.ref(web._session)
+
+    async def main() -> None:
+        session = await connected()
+        while session() is not None:  # what the loop still has to do holds it for a moment
+            await asyncio.sleep(0)
+
+    gc.disable()
+    try:
+        asyncio.run(asyncio.wait_for(main(), PATIENCE))
+    finally:
+        gc.enable()
 
 
 def test_in_the_clear_a_server_that_speaks_tls_is_told_from_one_that_is_slow(
